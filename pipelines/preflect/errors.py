@@ -1,0 +1,92 @@
+"""The errors of preflect, each defined by what the caller does about it.
+
+PreflectError
+├── InputError          mend the recipe, the data or the arguments; nothing was called          exit 2
+│   ├── RecipeError
+│   └── DataError
+├── StoppedError        everything is kept; resume when the cause is gone                       exit 3
+│   ├── BudgetError
+│   ├── TooManyRejectionsError
+│   └── InterruptedRunError
+├── MissingPartError    install or start what the message names                                exit 4
+├── RunError            the run failed; the message says what to look at                        exit 1
+└── CallError           one call to a model failed for good: its sample is rejected             a row
+    └── ReplyError      the model answered, but the reply is unusable
+UnscorableError         a student has no score for this text: the reason is kept                a value
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class PreflectError(Exception):
+    """Anything that preflect tells its user."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class InputError(PreflectError):
+    """The recipe, the data or the arguments are wrong, and nothing was called yet."""
+
+    exit_code = 2
+
+
+class RecipeError(InputError):
+    """The recipe is wrong; the message starts with `file:line:`."""
+
+
+class DataError(InputError):
+    """A data file is wrong; the message names file, row and remedy."""
+
+
+class StoppedError(PreflectError):
+    """The run stopped early with everything kept."""
+
+    exit_code = 3
+
+
+class BudgetError(StoppedError):
+    """The next call could pass the budget."""
+
+
+class TooManyRejectionsError(StoppedError):
+    """More samples were lost to failed calls than `limits.max_rejected` allows."""
+
+
+class InterruptedRunError(StoppedError):
+    """The user stopped the run."""
+
+
+class MissingPartError(PreflectError):
+    """An extra, a server or a program is missing; the message says how to get it."""
+
+    exit_code = 4
+
+
+class RunError(PreflectError):
+    """The run failed."""
+
+
+class CallError(PreflectError):
+    """One call failed for good.
+
+    Args: reason is the short code that the rejection carries, detail what was got.
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
+
+
+class ReplyError(CallError):
+    """The reply came, and is junk, empty, a refusal or cut off."""
+
+
+class UnscorableError(PreflectError):
+    """A student cannot score this text; `reason` starts with `unscorable:`."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason

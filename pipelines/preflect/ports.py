@@ -1,0 +1,117 @@
+"""What stages need of the outside world, as protocols; `adapters/` implements them, tests bring their own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from preflect.schemas import Conversation, Provenance, Rejection, Sample, Sampling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatRequest:
+    """One question to a chat model.
+
+    `index` tells apart several samples of one prompt: requests that differ in nothing else are separate calls.
+    """
+
+    messages: Conversation
+    prompt_version: str
+    """`name@hash` of the prompt file, or `verbatim` where the instruction is sent as it is."""
+    stage: str
+    sample_id: str
+    sampling: Sampling = field(default_factory=Sampling)
+    index: int = 0
+    schema_name: str | None = None
+    json_schema: Mapping[str, Any] | None = None
+    """Parts that the reply must have, as a JSON schema of an object with string, number or array properties."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatReply:
+    """What the model answered, after it became durable in the journal."""
+
+    text: str
+    thinking: str | None
+    finish_reason: str
+    """`stop`, `length`, `content_filter` or what the endpoint said."""
+    provenance: Provenance
+    simulated: bool = False
+
+
+class ChatModel(Protocol):
+    """A model that answers chat requests."""
+
+    @property
+    def name(self) -> str:
+        """The model's name in the recipe."""
+        ...
+
+    async def complete(self, request: ChatRequest) -> ChatReply:
+        """Ask once (retries, limits, budget and journal are the model's own affair).
+
+        Raises: CallError when no reply is to be had; BudgetError, which stops the run.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreQuery:
+    """A pair that a student is asked about: `forward` wants nll(y | P(x)) and nll(y), `reverse` nll(x | R(y)) and nll(x)."""
+
+    direction: Literal["forward", "reverse"]
+    instruction: str
+    input: str | None
+    response: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NllPair:
+    """Mean negative log-likelihoods in nats per token of one target, with and without its prompt.
+
+    Both are None, with a reason `unscorable:…`, or neither.
+    """
+
+    conditioned: float | None
+    unconditioned: float | None
+    conditioned_tokens: int
+    unconditioned_tokens: int
+    reason: str | None = None
+
+
+class Student(Protocol):
+    """A language model that says how likely a text is; no score is a value with a reason, never an exception."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def revision(self) -> str: ...
+    @property
+    def template(self) -> str: ...
+
+    async def score(self, query: ScoreQuery) -> NllPair:
+        """Score one pair; calls that come together may be computed together."""
+        ...
+
+
+class Stage(Protocol):
+    """A per-sample stage: one sample in, one sample with more in it or one rejection out."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def run(self, sample: Sample) -> Sample | Rejection:
+        """Raises: CallError, which the engine turns into the sample's rejection; StoppedError, which ends the run."""
+        ...
+
+
+class WholeSetStage(Protocol):
+    """A stage that must see all samples; whatever it yields is in the order of the output."""
+
+    @property
+    def name(self) -> str: ...
+
+    def run_all(self, samples: Iterable[Sample]) -> AsyncIterator[Sample | Rejection]:
+        """Every sample that came in comes out, as itself or as a rejection; new samples may come out as well."""
+        ...

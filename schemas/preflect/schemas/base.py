@@ -1,0 +1,43 @@
+"""What every schema shares: frozen, strict, unknown keys refused, named by its content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Final, Self
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+SCHEMA_VERSION: Final = 1
+"""Version of all that is stored; raised when a stored field changes its meaning."""
+
+
+def content_id(value: Any) -> str:
+    """Hash of the canonical JSON of `value` (sorted keys, no spaces, UTF-8): 20 hexadecimal digits, 80 bits."""
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.blake2b(canonical.encode(), digest_size=10).hexdigest()
+
+
+class Schema(BaseModel):
+    """A frozen record; equal content means equal records."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    def evolve(self, **changes: Any) -> Self:
+        """A copy with `changes` in place of the fields they name."""
+        return self.model_copy(update=changes)
+
+
+class Identified(Schema):
+    """A record whose `id` is the hash of all its other fields."""
+
+    id: str = ""
+
+    @model_validator(mode="after")
+    def _name_by_content(self) -> Self:
+        expected = content_id(self.model_dump(mode="json", exclude={"id"}))
+        if not self.id:
+            object.__setattr__(self, "id", expected)
+        elif self.id != expected:
+            raise ValueError(f"id {self.id!r} does not match the content, whose hash is {expected!r}")
+        return self

@@ -1,0 +1,79 @@
+"""The manifest: what a run did. What is in it is done."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from preflect.schemas.base import SCHEMA_VERSION, Schema
+
+
+class CallCounts(Schema):
+    """Calls of one model by one stage, from the journal: paid once, however often the run was resumed."""
+
+    stage: str
+    model: str
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost_usd: float
+    latency_s: float
+    """Sum over the calls, from request to reply."""
+
+
+class StageCounts(Schema):
+    """What went through one stage; `rows_in == rows_out + rejected`."""
+
+    stage: str
+    """The stage's name, numbered where it occurs more than once."""
+    rows_in: int
+    rows_out: int
+    rejected: int
+    reasons: dict[str, int] = Field(default_factory=dict)
+    """Rejections by reason."""
+    candidates_lost: dict[str, int] = Field(default_factory=dict)
+    """Lost candidates of samples that went on, by reason."""
+    seconds: float = 0.0
+    """Sum over the samples of the time spent in the stage, in this and earlier sittings."""
+
+
+class ExportCounts(Schema):
+    """One exported dataset."""
+
+    kind: str
+    format: str
+    train: int
+    test: int
+    refused: dict[str, int] = Field(default_factory=dict)
+    """Rows that validation kept out, by reason."""
+
+
+class Manifest(Schema):
+    """Written whole each time something is finished; the run is over when `status` says so."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    name: str
+    status: Literal["running", "stopped", "failed", "done"]
+    message: str = ""
+    """Why it stopped, and how to go on."""
+    simulated: bool
+    seed: int
+    engine: str
+    input_path: str
+    input_sha256: str
+    input_rows: int = 0
+    input_rejected: int = 0
+    recipe_id: str
+    """Content hash of the recipe as run."""
+    versions: dict[str, str]
+    prompts: dict[str, str] = Field(default_factory=dict)
+    """Prompt name to version."""
+    phases_done: int = 0
+    stages: tuple[StageCounts, ...] = ()
+    calls: tuple[CallCounts, ...] = ()
+    exports: tuple[ExportCounts, ...] = ()
+    started_at: str
+    finished_at: str | None = None
+    seconds: float = 0.0
+    """Wall time of all sittings."""

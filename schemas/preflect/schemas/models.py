@@ -1,0 +1,116 @@
+"""How a recipe names the models it uses."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from preflect.schemas.base import Schema
+
+
+class Price(Schema):
+    """US dollars per million tokens."""
+
+    input: float = Field(default=0.0, ge=0)
+    output: float = Field(default=0.0, ge=0)
+
+
+class ChatModelSpec(Schema):
+    """What every model that answers chat requests has."""
+
+    concurrency: int = Field(default=64, ge=1)
+    """Calls in flight at most."""
+    rpm: int | None = Field(default=None, ge=1)
+    """Requests per minute at most."""
+    tpm: int | None = Field(default=None, ge=1)
+    """Tokens per minute at most, input and output together."""
+    price: Price = Price()
+    timeout_s: float = Field(default=120.0, gt=0)
+    """One call's total deadline, retries included."""
+    max_tokens: int = Field(default=2048, ge=1)
+    """Length of a reply at most, where the stage sets none."""
+    temperature: float | None = Field(default=None, ge=0)
+    """Sampling temperature where the stage sets none; None leaves it to the endpoint."""
+    structured: Literal["json_schema", "json_object", "tags"] = "json_schema"
+    """How replies with named parts are asked for; a refused JSON schema falls back to tags by itself."""
+
+
+class OpenAIModel(ChatModelSpec):
+    """Any OpenAI-compatible endpoint."""
+
+    kind: Literal["openai"] = "openai"
+    model: str
+    base_url: str = "https://api.openai.com/v1"
+    api_key_env: str | None = None
+    """Name of the environment variable that holds the key; None where the server wants none."""
+
+
+class FaultRates(Schema):
+    """Shares of the simulator's drafts that carry each planted fault."""
+
+    wrong_result: float = Field(default=0.18, ge=0, le=1)
+    missed_constraint: float = Field(default=0.10, ge=0, le=1)
+    refusal: float = Field(default=0.02, ge=0, le=1)
+    truncation: float = Field(default=0.03, ge=0, le=1)
+    filler: float = Field(default=0.10, ge=0, le=1)
+    placeholder: float = Field(default=0.02, ge=0, le=1)
+
+
+class SimulatorRates(Schema):
+    """How good the simulated teacher and judge are."""
+
+    faults: FaultRates = FaultRates()
+    repair: float = Field(default=0.85, ge=0, le=1)
+    """Share of faulty drafts that a reflection repairs."""
+    breakage: float = Field(default=0.04, ge=0, le=1)
+    """Share of good drafts that a reflection breaks."""
+    judge_noise: float = Field(default=0.6, ge=0)
+    """Standard deviation of a rating about the truth, in points of the 1 to 5 scale."""
+    position_bias: float = Field(default=0.15, ge=0)
+    """Advantage of the answer read first, in points."""
+    length_bias: float = Field(default=0.15, ge=0)
+    """Advantage of an answer for each doubling of its length, in points."""
+
+
+class SimModel(ChatModelSpec):
+    """The simulated endpoint, started with the run on a free loopback port; one process serves all models of this kind."""
+
+    kind: Literal["sim"] = "sim"
+    model: str = "sim"
+    seed: int | None = None
+    """None: the recipe's seed."""
+    latency_s: float = Field(default=0.0, ge=0)
+    rates: SimulatorRates = SimulatorRates()
+
+
+Template = Literal["vicuna", "alpaca", "wiz", "gpt2", "chat"]
+
+
+class PpmStudent(Schema):
+    """The embedded lexical proxy: an adaptive byte n-gram model, no weights."""
+
+    kind: Literal["ppm"] = "ppm"
+    order: int = Field(default=5, ge=1, le=12)
+    """Longest context in bytes."""
+    template: Literal["vicuna", "alpaca", "wiz", "gpt2"] = "gpt2"
+    max_length: int = Field(default=8192, ge=16)
+    """In bytes."""
+
+
+class TransformersStudent(Schema):
+    """A causal language model on this machine."""
+
+    kind: Literal["transformers"] = "transformers"
+    model: str
+    """A folder or a name on the Hugging Face Hub."""
+    revision: str | None = None
+    template: Template = "chat"
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    device: str = "auto"
+    max_length: int | None = Field(default=None, ge=16)
+    """In tokens; None: 1024 for template `gpt2`, else 2048."""
+
+
+ModelSpec = Annotated[OpenAIModel | SimModel | PpmStudent | TransformersStudent, Field(discriminator="kind")]
+StudentSpec = Annotated[PpmStudent | TransformersStudent, Field(discriminator="kind")]

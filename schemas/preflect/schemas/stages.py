@@ -1,0 +1,156 @@
+"""The stages a recipe may name, each with its options."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from preflect.schemas.base import Schema
+
+Aspect = Literal["instruction_following", "honesty", "truthfulness", "helpfulness"]
+Metric = Literal["ifd_ppl", "ifd_loss"]
+
+
+class StageSpec(Schema):
+    """What every stage's options have in common."""
+
+    needs: ClassVar[tuple[frozenset[str], ...]] = ()
+    """Groups of stages; of each group one must stand before this stage (`response` is the input's own column)."""
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """Names of the models that this stage calls."""
+        return ()
+
+
+class OneModel(StageSpec):
+    """A stage that calls one model."""
+
+    model: str
+    temperature: float | None = Field(default=None, ge=0)
+    max_tokens: int | None = Field(default=None, ge=1)
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        return (self.model,)
+
+
+class SelfInstruct(OneModel):
+    """New instructions from the seeds, until `count` are accepted."""
+
+    stage: Literal["self_instruct"] = "self_instruct"
+    count: int = Field(ge=1)
+    exemplars: int = Field(default=6, ge=1)
+    """Instructions shown in each request."""
+    per_call: int = Field(default=4, ge=1)
+    """New instructions asked for in each request."""
+    max_similarity: float = Field(default=0.7, gt=0, le=1)
+    """ROUGE-L above which a new instruction is a near-duplicate."""
+    keep_seeds: bool = True
+    """Whether the seeds themselves go on beside the new instructions."""
+    max_calls: int | None = Field(default=None, ge=1)
+    """Requests at most; None: ten times what `count` would take if all were accepted."""
+
+
+class Dedup(StageSpec):
+    """Drop instructions that nearly repeat an earlier one."""
+
+    stage: Literal["dedup"] = "dedup"
+    max_similarity: float = Field(default=0.7, gt=0, le=1)
+
+
+class Respond(StageSpec):
+    """Answer each instruction."""
+
+    stage: Literal["respond"] = "respond"
+    model: str | None = None
+    models: tuple[str, ...] = ()
+    samples: int = Field(default=1, ge=1, le=64)
+    """Responses of each model."""
+    temperature: float | None = Field(default=None, ge=0)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    max_tokens: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _one_way_to_name_models(self) -> Respond:
+        if (self.model is None) == (not self.models):
+            raise ValueError("give either `model` or `models`")
+        return self
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        return self.models or (self.model or "",)
+
+
+class ReflectInstruction(OneModel):
+    """The teacher criticises the instruction and writes a better one with a new response."""
+
+    stage: Literal["reflect_instruction"] = "reflect_instruction"
+    needs = (frozenset({"respond", "response"}),)
+
+
+class SelectInstruction(OneModel):
+    """The student keeps the new pair iff its IFD is higher."""
+
+    stage: Literal["select_instruction"] = "select_instruction"
+    metric: Metric = "ifd_ppl"
+    needs = (frozenset({"reflect_instruction"}),)
+
+
+class ReflectResponse(OneModel):
+    """The teacher criticises and rewrites the response."""
+
+    stage: Literal["reflect_response"] = "reflect_response"
+    needs = (frozenset({"respond", "response"}),)
+
+
+class SelectResponse(OneModel):
+    """The student keeps the rewrite iff its reversed IFD is lower, then admits the pair iff both are below `threshold`."""
+
+    stage: Literal["select_response"] = "select_response"
+    mode: Literal["strict", "recycle"] = "recycle"
+    metric: Metric = "ifd_ppl"
+    threshold: float = Field(default=1.0, gt=0)
+    needs = (frozenset({"reflect_response"}),)
+
+
+class JudgeAspects(OneModel):
+    """A judge rates each response from 1 to 5 on each aspect."""
+
+    stage: Literal["judge_aspects"] = "judge_aspects"
+    aspects: tuple[Aspect, ...] = Field(
+        default=("instruction_following", "honesty", "truthfulness", "helpfulness"), min_length=1
+    )
+    needs = (frozenset({"respond", "response"}),)
+
+
+class GradeStage(StageSpec):
+    """Verifiable graders score each response whose instruction has one."""
+
+    stage: Literal["grade"] = "grade"
+    needs = (frozenset({"respond", "response"}),)
+
+
+class PairStage(StageSpec):
+    """Choose a preference pair from the candidates."""
+
+    stage: Literal["pair"] = "pair"
+    strategy: Literal["best_worst", "best_random", "rewrite_vs_draft", "correct_incorrect"] = "best_worst"
+    min_margin: float = Field(default=0.0, ge=0)
+    """In units of what decides: rating points, share of the grade, difference of the student's score."""
+
+
+AnyStage = Annotated[
+    SelfInstruct
+    | Dedup
+    | Respond
+    | ReflectInstruction
+    | SelectInstruction
+    | ReflectResponse
+    | SelectResponse
+    | JudgeAspects
+    | GradeStage
+    | PairStage,
+    Field(discriminator="stage"),
+]
