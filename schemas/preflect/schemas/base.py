@@ -21,7 +21,9 @@ def content_id(value: Any) -> str:
 class Schema(BaseModel):
     """A frozen record; equal content means equal records."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    # The length is that of a Parquet value. Any limit also makes pydantic refuse lone surrogates, which are not Unicode
+    # and which no file could hold.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, str_max_length=2**31 - 1)
 
     def evolve(self, **changes: Any) -> Self:
         """A copy with `changes` in place of the fields they name."""

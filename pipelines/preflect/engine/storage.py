@@ -1,0 +1,99 @@
+"""Samples and rejections in Parquet: written whole, read row by row, nothing lost and the same bytes each time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import polars as pl
+from polars.io.plugins import register_io_source
+from pydantic import BaseModel, ValidationError
+
+from preflect.engine.columns import row_to_json, table_of, table_schema
+from preflect.engine.files import atomic_write
+from preflect.errors import DataError
+from preflect.schemas import Rejection, Sample
+
+T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
+
+ROW_GROUP: Final = 256
+"""Rows written and read at a time: what bounds the memory, at about 15 KB a sample."""
+
+_REJECTIONS: Final = pl.Schema({**table_schema(Rejection), "sample": pl.String()})
+
+
+def write_samples(path: Path, samples: Iterable[Sample]) -> None:
+    """Write one Parquet file, whole or not at all, with one row per sample in the order given."""
+    _write(path, table_schema(Sample), samples, partial(table_of, Sample))
+
+
+def read_samples(paths: Iterable[Path]) -> Iterator[Sample]:
+    """The samples of several files, in the order of the files and of their rows.
+
+    Raises: DataError for a file that is missing, damaged or of another version.
+    """
+    to_json = row_to_json(Sample)
+    for path in paths:
+        for number, row in _rows(path):
+            yield _validated(Sample, to_json(row), path, number)
+
+
+def write_rejections(path: Path, rows: Iterable[tuple[Rejection, Sample | None]]) -> None:
+    """Write what was rejected, each with the sample as it stood where there was one, as JSON in column `sample`."""
+    _write(path, _REJECTIONS, rows, _rejection_table)
+
+
+def read_rejections(path: Path) -> Iterator[tuple[Rejection, Sample | None]]:
+    """What `write_rejections` wrote, in its order. Raises: DataError as `read_samples` does."""
+    to_json = row_to_json(Rejection)
+    for number, row in _rows(path):
+        sample: str | None = row.pop("sample", None)
+        rejection = _validated(Rejection, to_json(row), path, number)
+        yield rejection, None if sample is None else _validated(Sample, sample, path, number)
+
+
+def _rejection_table(rows: list[tuple[Rejection, Sample | None]]) -> pl.DataFrame:
+    texts = [None if sample is None else sample.model_dump_json() for _, sample in rows]
+    table = table_of(Rejection, [rejection for rejection, _ in rows])
+    return table.with_columns(pl.Series("sample", texts, dtype=pl.String))
+
+
+def _write(path: Path, schema: pl.Schema, items: Iterable[T], to_table: Callable[[list[T]], pl.DataFrame]) -> None:
+    def tables(
+        _columns: list[str] | None, _predicate: pl.Expr | None, _rows: int | None, _size: int | None
+    ) -> Iterator[pl.DataFrame]:
+        return map(to_table, _batches(items))
+
+    with atomic_write(path) as temporary:
+        # Streamed table by table: a whole run's rejections need not fit in memory.
+        register_io_source(tables, schema=schema).sink_parquet(temporary, row_group_size=ROW_GROUP)
+
+
+def _batches(items: Iterable[T]) -> Iterator[list[T]]:
+    rest = iter(items)
+    while batch := list(islice(rest, ROW_GROUP)):
+        yield batch
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    try:
+        table = pl.scan_parquet(path)
+        count: int = table.select(pl.len()).collect().item()
+        for start in range(0, count, ROW_GROUP):
+            yield from enumerate(table.slice(start, ROW_GROUP).collect().iter_rows(named=True), start)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"{path}: not a Parquet file that can be read ({error}); restore it or run again") from error
+
+
+def _validated(model: type[M], text: str | bytes, path: Path, number: int) -> M:
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        raise DataError(
+            f"{path}: row {number + 1} is not a {model.__name__} of this version of preflect ({error}); "
+            "read it with the version that wrote it, or run again"
+        ) from error
