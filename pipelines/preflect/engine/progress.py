@@ -1,0 +1,61 @@
+"""What a run has done so far, as numbers that any display can show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import orjson
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageProgress:
+    """Samples at one stage of the phase in work."""
+
+    name: str
+    waiting: int
+    running: int
+    done: int
+    rejected: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelProgress:
+    """Calls to one model in this sitting; `replayed` came from the journal and cost nothing."""
+
+    name: str
+    in_flight: int
+    calls: int
+    replayed: int
+    retries: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost_usd: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """A run at one moment."""
+
+    total: int | None
+    """Samples that the phase will see; None while nobody knows."""
+    finished: int
+    """Samples through the phase, the rejected ones among them."""
+    rejected: int
+    stages: tuple[StageProgress, ...]
+    models: tuple[ModelProgress, ...]
+    elapsed_s: float
+    seconds_left: float | None
+    """At the present pace; None while there is no pace."""
+
+    def to_json(self) -> bytes:
+        """One line of JSON."""
+        return orjson.dumps(self)
+
+    @classmethod
+    def from_json(cls, line: bytes | str) -> Self:
+        """What `to_json` wrote. Raises: orjson.JSONDecodeError on half a line."""
+        fields: dict[str, Any] = orjson.loads(line)
+        fields["stages"] = tuple(StageProgress(**stage) for stage in fields["stages"])
+        fields["models"] = tuple(ModelProgress(**model) for model in fields["models"])
+        return cls(**fields)
