@@ -1,0 +1,138 @@
+"""A run's progress: a live display on a terminal, plain lines where output is piped."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from preflect.engine.progress import Snapshot
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Publish = Callable[[Snapshot], None]
+
+_REFRESHES_PER_SECOND: Final = 8
+
+
+@contextmanager
+def progress_shown(*, quiet: bool, console: Console | None = None, every_s: float = 5.0) -> Generator[Publish]:
+    """What a run should hand its snapshots to, from any thread.
+
+    Args: quiet shows nothing (`--quiet`, `--json`); console is stderr by default; every_s is the pace of plain lines.
+    """
+    if quiet:
+        yield _show_nothing
+        return
+    from rich.console import Console
+
+    console = console or Console(stderr=True)
+    if console.is_terminal and not console.is_dumb_terminal:
+        with _live(console) as publish:
+            yield publish
+    else:
+        lines = PlainLines(write=_write_to(console), every_s=every_s)
+        try:
+            yield lines.publish
+        finally:
+            lines.close()
+
+
+def _show_nothing(_: Snapshot) -> None:
+    return None
+
+
+def _write_to(console: Console) -> Callable[[str], None]:
+    def write(line: str) -> None:
+        # A log file's lines are never wrapped to a terminal's width.
+        print(line, file=console.file, flush=True)
+
+    return write
+
+
+@contextmanager
+def _live(console: Console) -> Generator[Publish]:
+    from rich.live import Live
+
+    from preflect.cli.progress_view import draw
+
+    with Live(console=console, refresh_per_second=_REFRESHES_PER_SECOND) as live:
+        yield lambda snapshot: live.update(draw(snapshot, console.width))
+
+
+def _write_line(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+@dataclass(slots=True)
+class PlainLines:
+    """Writes a line for the first snapshot, then one every `every_s` seconds, and the last one."""
+
+    write: Callable[[str], None] = _write_line
+    every_s: float = 5.0
+    clock: Callable[[], float] = time.monotonic
+    _next_s: float = field(default=float("-inf"), init=False)
+    _latest: str = field(default="", init=False)
+    _written: str = field(default="", init=False)
+
+    def publish(self, snapshot: Snapshot) -> None:
+        """Take note of a snapshot, and write it when it is time."""
+        self._latest = plain_line(snapshot)
+        if self.clock() >= self._next_s:
+            self._next_s = self.clock() + self.every_s
+            self._flush()
+
+    def close(self) -> None:
+        """Write the last snapshot, if it was not written yet."""
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._latest != self._written:
+            self.write(self._latest)
+            self._written = self._latest
+
+
+def plain_line(snapshot: Snapshot) -> str:
+    """A snapshot on one line."""
+    models = snapshot.models
+    parts = [
+        samples_text(snapshot),
+        f"{snapshot.rejected:,} rejected",
+        f"{sum(m.in_flight for m in models):,} in flight",
+        f"{sum(m.calls for m in models):,} calls",
+        f"{sum(m.prompt_tokens + m.completion_tokens for m in models):,} tokens",
+        cost_text(sum(m.cost_usd for m in models)),
+        time_text(snapshot),
+    ]
+    replayed = sum(m.replayed for m in models)
+    return ", ".join(parts[:4] + ([f"{replayed:,} from the journal"] if replayed else []) + parts[4:])
+
+
+def samples_text(snapshot: Snapshot) -> str:
+    """`57 of 200 samples (28 %)`."""
+    if not snapshot.total:
+        return f"{snapshot.finished:,} samples"
+    share = 100 * snapshot.finished // snapshot.total
+    return f"{snapshot.finished:,} of {snapshot.total:,} samples ({share} %)"
+
+
+def cost_text(cost_usd: float) -> str:
+    """Dollars, with cents' fractions while they are all there is: `$0.0042`, `$12.30`."""
+    return f"${cost_usd:.2f}" if cost_usd >= 1 or not cost_usd else f"${cost_usd:.4f}"
+
+
+def time_text(snapshot: Snapshot) -> str:
+    """`1:05 gone, 0:30 left`."""
+    gone = f"{clock_text(snapshot.elapsed_s)} gone"
+    return gone if snapshot.seconds_left is None else f"{gone}, {clock_text(snapshot.seconds_left)} left"
+
+
+def clock_text(seconds: float) -> str:
+    """`0:05`, `12:30`, `1:02:03`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,147 @@
+# jsonschema's methods carry no full types.
+# pyright: reportUnknownMemberType=false
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from preflect.cli import main
+from preflect.cli.app import app
+from preflect.errors import BudgetError, InputError
+from preflect.schemas import SftRow
+
+CAPTURE = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def names_of_commands() -> list[str]:
+    return [
+        str(command.name or (command.callback and command.callback.__name__)) for command in app.registered_commands
+    ]
+
+
+@pytest.mark.parametrize("name", names_of_commands())
+def test_every_command_has_help_with_an_example_and_json(name: str, capsys: CAPTURE) -> None:
+    assert main([name, "--help"]) == 0
+    said = capsys.readouterr().out
+    assert f"Example: preflect {name}" in said
+    assert "--json" in said
+
+
+def test_help_imports_none_of_the_heavy_libraries() -> None:
+    code = (
+        "import sys; from preflect.cli import main; main(['--help']); "
+        "heavy = {'polars', 'openai', 'datasets', 'distilabel', 'pydantic', 'rich', 'torch', 'aiohttp', 'altair'}; "
+        "sys.exit(repr(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_the_version_is_the_installed_one(capsys: CAPTURE) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("preflect 0.")
+
+
+@pytest.mark.parametrize("arguments", [["ini"], ["init", "--no-such"], ["init", "a", "b"], []])
+def test_wrong_arguments_are_wrong_input(arguments: list[str], capsys: CAPTURE) -> None:
+    assert main(arguments) == 2
+    assert "Usage: preflect" in "".join(capsys.readouterr())
+
+
+# init
+
+
+def test_init_writes_a_recipe_and_says_what_comes_next(capsys: CAPTURE) -> None:
+    assert main(["init"]) == 0
+    assert "stages:" in Path("recipe.yaml").read_text(encoding="utf-8")
+    assert capsys.readouterr().out == "wrote recipe.yaml: edit models and input, then `preflect run recipe.yaml`\n"
+
+
+def test_init_overwrites_only_when_forced(capsys: CAPTURE) -> None:
+    Path("mine.yaml").write_text("name: mine\n", encoding="utf-8")
+    assert main(["init", "mine.yaml"]) == 2
+    assert capsys.readouterr().err == "error: mine.yaml exists; name another file, or overwrite it with --force\n"
+    assert Path("mine.yaml").read_text(encoding="utf-8") == "name: mine\n"
+    assert main(["init", "mine.yaml", "--force"]) == 0
+    assert "stages:" in Path("mine.yaml").read_text(encoding="utf-8")
+
+
+def test_init_into_a_folder_that_is_not_there_is_wrong_input(capsys: CAPTURE) -> None:
+    assert main(["init", "no/recipe.yaml"]) == 2
+    assert capsys.readouterr().err == (
+        "error: no/recipe.yaml cannot be written: No such file or directory; name a file in a folder that exists\n"
+    )
+
+
+def test_json_is_one_document_whatever_happens(capsys: CAPTURE) -> None:
+    assert main(["init", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"recipe": "recipe.yaml", "copied_from": "selective_reflection"}
+    assert main(["init", "--json"]) == 2
+    said = capsys.readouterr()
+    assert json.loads(said.out) == {
+        "error": "recipe.yaml exists; name another file, or overwrite it with --force",
+        "exit_code": 2,
+    }
+    assert said.err.startswith("error: recipe.yaml exists")
+
+
+def test_debug_raises_what_a_message_would_hide() -> None:
+    Path("recipe.yaml").touch()
+    with pytest.raises(InputError):
+        main(["init", "--debug"])
+    with pytest.raises(InputError):
+        main(["--debug", "init"])
+
+
+def test_the_exit_code_is_the_error_s_own(capsys: CAPTURE) -> None:
+    def stop() -> None:
+        raise BudgetError("the budget of $1.00 is spent")
+
+    registered = [*app.registered_commands]
+    app.command("stop")(stop)
+    try:
+        assert main(["stop"]) == 3
+    finally:
+        app.registered_commands = registered
+    assert capsys.readouterr().err == "error: the budget of $1.00 is spent\n"
+
+
+# schema
+
+
+def test_schema_prints_what_rows_are_validated_by(capsys: CAPTURE) -> None:
+    assert main(["schema", "sftrow"]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    validator = Draft202012Validator(schema)
+    row = SftRow.model_validate_json(
+        '{"sample_id": "a", "messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "r"}]}'
+    ).model_dump(mode="json")
+    validator.validate(row)
+    assert not validator.is_valid(row | {"colour": "red"})
+    assert not validator.is_valid(row | {"messages": row["messages"][:1]})
+
+
+def test_schema_without_a_name_lists_all_and_each_can_be_printed(capsys: CAPTURE) -> None:
+    assert main(["schema"]) == 0
+    names = capsys.readouterr().out.split()
+    assert {"Sample", "Recipe", "DpoRow", "GraderSpec", "Manifest", "Conversation"} <= {*names}
+    for name in names:
+        assert main(["schema", name]) == 0
+        Draft202012Validator.check_schema(json.loads(capsys.readouterr().out))
+
+
+def test_an_unknown_schema_is_told_the_nearest(capsys: CAPTURE) -> None:
+    assert main(["schema", "Smaple"]) == 2
+    said = capsys.readouterr().err
+    assert said == "error: no record is called 'Smaple'; did you mean 'Sample'? `preflect schema` lists all\n"
+    assert main(["schema", "zzz"]) == 2
+    assert "known are AnyStage, CallCounts, " in capsys.readouterr().err
