@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -37,7 +38,6 @@ class ChatReply:
     finish_reason: str
     """`stop`, `length`, `content_filter` or what the endpoint said."""
     provenance: Provenance
-    simulated: bool = False
 
 
 class ChatModel(Protocol):
@@ -115,3 +115,68 @@ class WholeSetStage(Protocol):
     def run_all(self, samples: Iterable[Sample]) -> AsyncIterator[Sample | Rejection]:
         """Every sample that came in comes out, as itself or as a rejection; new samples may come out as well."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCall:
+    """One finished call as the journal keeps it."""
+
+    key: str
+    """Hash of all that makes the request what it is; never of a secret or an address."""
+    model: str
+    """The model's name in the recipe."""
+    stage: str
+    sample_id: str
+    text: str
+    thinking: str | None
+    finish_reason: str
+    served_by: str
+    """The model's name as the endpoint gave it."""
+    prompt_tokens: int
+    completion_tokens: int
+    cost_usd: float
+    latency_s: float
+
+
+class CallStore(Protocol):
+    """Where finished calls are kept, so that none is paid twice."""
+
+    def find(self, key: str) -> StoredCall | None:
+        """The finished call with this key, if there is one."""
+        ...
+
+    async def record(self, call: StoredCall) -> None:
+        """Return when the call is durable."""
+        ...
+
+
+class Purse(Protocol):
+    """A hard limit on money."""
+
+    def hold(self, most_usd: float) -> AbstractAsyncContextManager[None]:
+        """Set the most that a call can cost aside until it's settled. Raises: BudgetError."""
+        ...
+
+    def spend(self, cost_usd: float) -> None:
+        """What a finished call did cost."""
+        ...
+
+
+class Gate(Protocol):
+    """The way to the network, which closes when the run must stop."""
+
+    def raise_if_closed(self) -> None:
+        """Raises: StoppedError when no new call may start."""
+        ...
+
+
+class CallMeter(Protocol):
+    """Counts calls for the progress display."""
+
+    def started(self, model: str) -> None: ...
+    def retried(self, model: str) -> None: ...
+    def finished_call(self, model: str, call: StoredCall | None) -> None:
+        """`call` is None when it failed."""
+        ...
+
+    def replayed(self, model: str) -> None: ...

@@ -23,11 +23,13 @@ class CallCounts(Schema):
 
 
 class StageCounts(Schema):
-    """What went through one stage; `rows_in == rows_out + rejected`."""
+    """What went through one stage; `rows_in + made == rows_out + rejected`."""
 
     stage: str
     """The stage's name, numbered where it occurs more than once."""
     rows_in: int
+    made: int = 0
+    """New rows that a whole-set stage brought, kept or not."""
     rows_out: int
     rejected: int
     reasons: dict[str, int] = Field(default_factory=dict)

@@ -17,6 +17,8 @@ class StageSpec(Schema):
 
     needs: ClassVar[tuple[frozenset[str], ...]] = ()
     """Groups of stages; of each group one must stand before this stage (`response` is the input's own column)."""
+    whole_set: ClassVar[bool] = False
+    """Whether the stage must see all samples, and so ends a phase."""
 
     @property
     def model_names(self) -> tuple[str, ...]:
@@ -40,6 +42,7 @@ class SelfInstruct(OneModel):
     """New instructions from the seeds, until `count` are accepted."""
 
     stage: Literal["self_instruct"] = "self_instruct"
+    whole_set = True
     count: int = Field(ge=1)
     exemplars: int = Field(default=6, ge=1)
     """Instructions shown in each request."""
@@ -57,6 +60,7 @@ class Dedup(StageSpec):
     """Drop instructions that nearly repeat an earlier one."""
 
     stage: Literal["dedup"] = "dedup"
+    whole_set = True
     max_similarity: float = Field(default=0.7, gt=0, le=1)
 
 

@@ -1,0 +1,1 @@
+"""Plan → phases → runner: the run folder, the journal, resume and budget."""

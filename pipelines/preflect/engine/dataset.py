@@ -1,0 +1,127 @@
+"""A phase's dataset on disk: blocks of samples in the order of the input, each whole or absent.
+
+Samples finish in any order; a block is written when all its samples are through, so that files need no sorting and
+the same samples give the same bytes. A block whose file exists is done, whatever died since.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from preflect.engine.executor import Outcome
+from preflect.engine.storage import read_rejections, read_samples, write_rejections, write_samples
+from preflect.schemas import Rejection, Sample
+
+BLOCK: Final = 256
+"""Samples in a block."""
+
+
+class Dataset:
+    """Finished samples in `folder`, rejected ones beside it in `rejected`, as `part-00000.parquet` and so on."""
+
+    def __init__(self, folder: Path, rejected: Path) -> None:
+        self.folder = folder
+        self.rejected = rejected
+
+    def create(self) -> None:
+        """Make the folders."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.rejected.mkdir(parents=True, exist_ok=True)
+
+    def has(self, block: int) -> bool:
+        """Whether the block is done."""
+        return self._part(block).exists()
+
+    def write(self, block: int, outcomes: Iterable[Outcome]) -> None:
+        """Write a whole block; the samples' file comes last, since it says that the block is done."""
+        self._write(block, outcomes, "")
+        self._part(block, ".partial").unlink(missing_ok=True)
+
+    def write_partial(self, block: int, outcomes: Iterable[Outcome]) -> None:
+        """Keep what is finished of a block when the run stops early."""
+        self._write(block, outcomes, ".partial")
+
+    def _write(self, block: int, outcomes: Iterable[Outcome], suffix: str) -> None:
+        ordered = sorted(outcomes, key=lambda outcome: outcome.ordinal)
+        lost = [(o.rejection, o.sample) for o in ordered if o.rejection]
+        write_rejections(self.rejected / self._part(block, suffix).name, lost)
+        write_samples(self._part(block, suffix), [o.sample for o in ordered if o.sample and not o.rejection])
+
+    def _part(self, block: int, suffix: str = "") -> Path:
+        return self.folder / f"part-{block:05d}{suffix}.parquet"
+
+    def partial_outcomes(self, block: int) -> dict[int, tuple[Sample, Rejection | None]]:
+        """What an earlier sitting finished of an unfinished block, by the sample's index."""
+        part = self._part(block, ".partial")
+        if not part.exists():
+            return {}
+        done: dict[int, tuple[Sample, Rejection | None]] = {s.index: (s, None) for s in read_samples([part])}
+        for rejection, sample in read_rejections(self.rejected / part.name):
+            if sample:
+                done[sample.index] = (sample, rejection)
+        return done
+
+    def samples(self) -> Iterator[Sample]:
+        """All finished samples in the order of the input."""
+        return read_samples(sorted(self.folder.glob("part-*.parquet")))
+
+    def rejections(self) -> Iterator[tuple[Rejection, Sample | None]]:
+        """All rejected samples in the order of the input, each as it stood."""
+        for part in sorted(self.folder.glob("part-*.parquet")):
+            yield from read_rejections(self.rejected / part.name)
+
+    def replace(self, outcomes: Iterable[Outcome]) -> None:
+        """Write a whole dataset in one go; it's there when this returns, or not at all."""
+        fresh = Dataset(self.folder.with_name(self.folder.name + ".tmp"), self.rejected)
+        shutil.rmtree(fresh.folder, ignore_errors=True)
+        fresh.create()
+        with BlockWriter(fresh) as writer:
+            for outcome in outcomes:
+                writer.add(outcome)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        fresh.folder.replace(self.folder)
+
+
+class BlockWriter:
+    """Collects outcomes into blocks; leaving the `with` block early keeps unfinished blocks as partial ones."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+        self._open: dict[int, list[Outcome]] = {}
+        self.written = 0
+
+    def add(self, outcome: Outcome) -> None:
+        """Take one outcome; the last one of a block writes it."""
+        block = outcome.ordinal // BLOCK
+        waiting = self._open.setdefault(block, [])
+        waiting.append(outcome)
+        if len(waiting) == BLOCK:
+            self._dataset.write(block, self._open.pop(block))
+            self.written += BLOCK
+
+    def finish(self) -> None:
+        """All outcomes have come: the open block is the last one, and whole. An empty set is one empty block."""
+        if not self._open and not self.written and not self._dataset.has(0):
+            self._open[0] = []
+        for block, outcomes in self._open.items():
+            self._dataset.write(block, outcomes)
+            self.written += len(outcomes)
+        self._open = {}
+
+    def stop(self) -> None:
+        """The run stops early: keep what is there."""
+        for block, outcomes in self._open.items():
+            self._dataset.write_partial(block, outcomes)
+        self._open = {}
+
+    def __enter__(self) -> BlockWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.finish()
+        else:
+            self.stop()

@@ -1,0 +1,219 @@
+"""The streaming executor: each sample goes through a phase's stages on its own, up to `open_samples` at once.
+
+One event-loop thread holds the stages, the model clients behind them and their limits; the thread that iterates gets
+each sample as soon as it's finished. A slow reply holds up only its own sample.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Final
+
+from preflect.engine.gate import RunGate
+from preflect.engine.meter import Meter
+from preflect.errors import CallError, PreflectError, RunError, StoppedError, TooManyRejectionsError
+from preflect.ports import Stage
+from preflect.schemas import Rejection, Sample
+
+UNREAD_LIMIT: Final = 256
+"""Finished samples that wait to be read; the executor pauses at this many, so that memory stays flat."""
+
+MIN_FINISHED_TO_JUDGE: Final = 20
+"""Samples that must be finished before `max_rejected` is applied."""
+
+TICK_S: Final = 0.1
+"""How often the event loop looks up from its work."""
+
+Connect = Callable[[], AbstractAsyncContextManager[Sequence[Stage]]]
+"""Opens the stages with their models inside the executor's event loop, and closes them there."""
+
+Tick = Callable[[], None]
+"""Called every `TICK_S` seconds in the event loop: publishes progress, closes the gate when a stop was asked for."""
+
+
+@asynccontextmanager
+async def ticking(tick: Tick) -> AsyncIterator[None]:
+    """Call `tick` regularly while the block runs, and once at its end."""
+
+    async def beat() -> None:
+        while True:
+            tick()
+            await asyncio.sleep(TICK_S)
+
+    beating = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        beating.cancel()
+        tick()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One sample at the end of a phase; `sample` is how it stood then, `rejection` why it goes no further.
+
+    A whole-set stage may reject what never became a sample: then there's a rejection alone.
+    """
+
+    ordinal: int
+    """Place in the phase's input, or in what a whole-set stage yields."""
+    sample: Sample | None
+    rejection: Rejection | None = None
+
+
+class Executor:
+    """Runs the per-sample stages of one phase.
+
+    Args: max_rejected is the share of samples that may be lost to failed calls or unusable replies.
+    """
+
+    def __init__(
+        self, connect: Connect, *, open_samples: int, max_rejected: float, gate: RunGate, meter: Meter, tick: Tick
+    ) -> None:
+        self._connect = connect
+        self._tick = tick
+        self._open_samples = open_samples
+        self._max_rejected = max_rejected
+        self._gate = gate
+        self._meter = meter
+        self._finished = 0
+        self._lost = 0
+
+    @contextmanager
+    def stream(self, samples: Iterable[tuple[int, Sample]]) -> Iterator[Iterator[Outcome]]:
+        """An iterator over the outcomes in order of completion, while the event loop runs in a thread of its own.
+
+        Raises (while iterating): StoppedError when the gate was closed and all calls in flight have come back;
+        RunError when a stage broke. Leaving the block early stops the work.
+        """
+        exchange = _Exchange()
+        thread = threading.Thread(
+            target=lambda: asyncio.run(self._main(iter(samples), exchange)), name="preflect-executor", daemon=True
+        )
+        thread.start()
+        try:
+            yield exchange.read()
+        finally:
+            exchange.abandon()
+            thread.join()
+
+    async def _main(self, samples: Iterator[tuple[int, Sample]], exchange: _Exchange) -> None:
+        failure: BaseException | None = None
+        exchange.opened(asyncio.current_task())
+        try:
+            async with ticking(self._tick), self._connect() as stages, asyncio.TaskGroup() as workers:
+                for _ in range(self._open_samples):
+                    workers.create_task(self._work(samples, stages, exchange))
+        except* StoppedError as group:
+            failure = group.exceptions[0]
+        except* asyncio.CancelledError:
+            failure = None
+        except* Exception as group:  # noqa: BLE001  (handed to the reading thread, which raises it)
+            failure = group.exceptions[0]
+        exchange.close(failure or self._gate.closed_by)
+
+    async def _work(
+        self, samples: Iterator[tuple[int, Sample]], stages: Sequence[Stage], exchange: _Exchange
+    ) -> None:
+        for ordinal, sample in samples:
+            try:
+                outcome = await self._through(ordinal, sample, stages)
+            except StoppedError as reason:
+                self._gate.close(reason)
+            else:
+                await exchange.put(outcome)
+                self._count(outcome)
+            if self._gate.closed_by:
+                return
+
+    async def _through(self, ordinal: int, sample: Sample, stages: Sequence[Stage]) -> Outcome:
+        for stage in stages:
+            result = await self._apply(stage, sample)
+            if isinstance(result, Rejection):
+                return Outcome(ordinal, sample, result)
+            sample = result
+        return Outcome(ordinal, sample)
+
+    async def _apply(self, stage: Stage, sample: Sample) -> Sample | Rejection:
+        self._meter.entered(stage.name)
+        since = time.monotonic()
+        result: Sample | Rejection | None = None
+        try:
+            result = await stage.run(sample)
+        except CallError as error:
+            result = sample.reject(stage.name, "call", error.reason, error.detail)
+        finally:
+            self._meter.left(stage.name, time.monotonic() - since, rejected=isinstance(result, Rejection))
+        return result
+
+    def _count(self, outcome: Outcome) -> None:
+        self._finished += 1
+        lost = outcome.rejection is not None and outcome.rejection.cause in ("call", "reply")
+        self._lost += lost
+        self._meter.closed(rejected=outcome.rejection is not None)
+        if not lost or self._finished < MIN_FINISHED_TO_JUDGE:
+            return
+        if self._lost > self._max_rejected * self._finished:
+            assert outcome.rejection is not None
+            self._gate.close(
+                TooManyRejectionsError(
+                    f"{self._lost} of {self._finished} samples were lost to failed calls or unusable replies, more than "
+                    f"limits.max_rejected = {self._max_rejected:g} allows; the last one: stage "
+                    f"'{outcome.rejection.stage}', {outcome.rejection.reason}: {outcome.rejection.detail[:300]}"
+                )
+            )
+
+
+class _End:
+    def __init__(self, failure: BaseException | None) -> None:
+        self.failure = failure
+
+
+class _Exchange:
+    """Hands outcomes from the event loop to the reading thread, and holds the loop back when that one is slow."""
+
+    def __init__(self) -> None:
+        self._outcomes: queue.SimpleQueue[Outcome | _End] = queue.SimpleQueue()
+        self._places = asyncio.Semaphore(UNREAD_LIMIT)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._ready = threading.Event()
+        self._closed = False
+
+    def opened(self, task: asyncio.Task[None] | None) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._task = task
+        self._ready.set()
+
+    async def put(self, outcome: Outcome) -> None:
+        await self._places.acquire()
+        self._outcomes.put(outcome)
+
+    def close(self, failure: BaseException | None) -> None:
+        self._closed = True
+        self._outcomes.put(_End(failure))
+
+    def read(self) -> Iterator[Outcome]:
+        while not isinstance(item := self._outcomes.get(), _End):
+            self._tell_loop(self._places.release)
+            yield item
+        if isinstance(item.failure, PreflectError):
+            raise item.failure
+        if item.failure is not None:
+            raise RunError(f"a stage broke: {type(item.failure).__name__}: {item.failure}") from item.failure
+
+    def abandon(self) -> None:
+        self._ready.wait()
+        if not self._closed and self._task is not None:
+            self._tell_loop(self._task.cancel)
+
+    def _tell_loop(self, action: Callable[[], object]) -> None:
+        assert self._loop is not None
+        with suppress(RuntimeError):  # the loop has ended: nothing waits for word from here any more
+            self._loop.call_soon_threadsafe(action)

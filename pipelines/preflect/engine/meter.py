@@ -1,0 +1,125 @@
+"""Counts what the executor and the models do, for the progress display and the manifest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from preflect.engine.progress import ModelProgress, Snapshot, StageProgress
+from preflect.ports import StoredCall
+
+
+@dataclass(slots=True)
+class _StageCount:
+    running: int = 0
+    done: int = 0
+    rejected: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class _ModelCount:
+    in_flight: int = 0
+    calls: int = 0
+    replayed: int = 0
+    retries: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: float = 0.0
+
+
+class Meter:
+    """Written by the executor's thread, read by any other: counts may be a moment apart, never wrong for good."""
+
+    def __init__(self, total: int | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._total = total
+        self._clock = clock
+        self._since = clock()
+        self._stages: dict[str, _StageCount] = {}
+        self._models: dict[str, _ModelCount] = {}
+        self.finished = 0
+        self.rejected = 0
+
+    def expect(self, stages: Sequence[str], models: Sequence[str]) -> None:
+        """Name the stages and models in the order of their display."""
+        self._stages = {name: _StageCount() for name in stages}
+        self._models = {name: _ModelCount() for name in models}
+
+    def entered(self, stage: str) -> None:
+        """A sample goes into a stage."""
+        self._stages[stage].running += 1
+
+    def left(self, stage: str, seconds: float, *, rejected: bool) -> None:
+        """A sample comes out of a stage."""
+        count = self._stages[stage]
+        count.running -= 1
+        count.seconds += seconds
+        if rejected:
+            count.rejected += 1
+        else:
+            count.done += 1
+
+    def closed(self, *, rejected: bool) -> None:
+        """A sample is through with the phase."""
+        self.finished += 1
+        self.rejected += rejected
+
+    def started(self, model: str) -> None:
+        """A call goes out."""
+        self._models[model].in_flight += 1
+
+    def retried(self, model: str) -> None:
+        """A call is asked again."""
+        self._models[model].retries += 1
+
+    def finished_call(self, model: str, call: StoredCall | None) -> None:
+        """A call came back; None if it failed."""
+        count = self._models[model]
+        count.in_flight -= 1
+        if call:
+            count.calls += 1
+            count.prompt_tokens += call.prompt_tokens
+            count.completion_tokens += call.completion_tokens
+            count.cost_usd += call.cost_usd
+
+    def replayed(self, model: str) -> None:
+        """A reply came from the journal."""
+        self._models[model].replayed += 1
+
+    def stage_seconds(self) -> dict[str, float]:
+        """Seconds by stage, summed over samples."""
+        return {name: count.seconds for name, count in self._stages.items()}
+
+    def snapshot(self) -> Snapshot:
+        """What stands now."""
+        elapsed_s = self._clock() - self._since
+        return Snapshot(
+            total=self._total,
+            finished=self.finished,
+            rejected=self.rejected,
+            stages=tuple(
+                StageProgress(name=name, waiting=0, running=c.running, done=c.done, rejected=c.rejected)
+                for name, c in self._stages.items()
+            ),
+            models=tuple(
+                ModelProgress(
+                    name=name,
+                    in_flight=c.in_flight,
+                    calls=c.calls,
+                    replayed=c.replayed,
+                    retries=c.retries,
+                    prompt_tokens=c.prompt_tokens,
+                    completion_tokens=c.completion_tokens,
+                    cost_usd=c.cost_usd,
+                )
+                for name, c in self._models.items()
+            ),
+            elapsed_s=elapsed_s,
+            seconds_left=self._seconds_left(elapsed_s),
+        )
+
+    def _seconds_left(self, elapsed_s: float) -> float | None:
+        if not self._total or not self.finished:
+            return None
+        return elapsed_s / self.finished * (self._total - self.finished)

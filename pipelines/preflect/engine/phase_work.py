@@ -1,0 +1,112 @@
+"""The work of a phase, whichever runner carries it: its stream, and its whole-set stage."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from itertools import chain
+
+from preflect.engine.dataset import BLOCK
+from preflect.engine.executor import Executor, Outcome, ticking
+from preflect.engine.plan import Phase
+from preflect.engine.sitting import Sitting, Tools
+from preflect.errors import StoppedError
+from preflect.ports import Stage, WholeSetStage
+from preflect.schemas import Rejection, Sample
+
+
+@contextmanager
+def stream_phase(sitting: Sitting, phase: Phase) -> Iterator[Iterator[Outcome]]:
+    """The outcomes of the phase's per-sample stages for all samples whose block is not on disk yet.
+
+    Raises (while iterating): StoppedError, RunError.
+    """
+    done: list[Outcome] = []
+    waiting = _still_to_do(sitting, phase, done)
+    if not phase.stages:
+        yield chain((Outcome(ordinal, sample) for ordinal, sample in waiting), done)
+        return
+    with sitting.tools(_rows_into(sitting, phase)) as tools:
+        executor = Executor(
+            lambda: _open_stages(tools, phase),
+            open_samples=sitting.plan.recipe.limits.open_samples,
+            max_rejected=sitting.plan.recipe.limits.max_rejected,
+            gate=tools.gate,
+            meter=tools.meter,
+            tick=tools.tick,
+        )
+        with executor.stream(waiting) as outcomes:
+            yield _with_finished(outcomes, done)
+
+
+def _with_finished(outcomes: Iterable[Outcome], done: list[Outcome]) -> Iterator[Outcome]:
+    """Both: the list is filled while the stream reads its input, and comes out even if the stream stops."""
+    try:
+        yield from outcomes
+    except StoppedError:
+        yield from done
+        raise
+    yield from done
+
+
+def _rows_into(sitting: Sitting, phase: Phase) -> int | None:
+    return sitting.plan.input_rows if phase.number == 0 else None
+
+
+def _still_to_do(sitting: Sitting, phase: Phase, done: list[Outcome]) -> Iterator[tuple[int, Sample]]:
+    """The input less the blocks on disk; what is finished of a partial block goes to `done`."""
+    dataset = sitting.streamed(phase)
+    partial: dict[int, tuple[Sample, Rejection | None]] = {}
+    written = False
+    for ordinal, sample in enumerate(sitting.input_of(phase)):
+        if ordinal % BLOCK == 0:
+            written = dataset.has(ordinal // BLOCK)
+            partial = {} if written else dataset.partial_outcomes(ordinal // BLOCK)
+        if written:
+            continue
+        if sample.index in partial:
+            done.append(Outcome(ordinal, *partial[sample.index]))
+        else:
+            yield ordinal, sample
+
+
+@asynccontextmanager
+async def _open_stages(tools: Tools, phase: Phase) -> AsyncIterator[Sequence[Stage]]:
+    async with tools.sitting.plan.connect(phase, tools.wiring) as connected:
+        yield connected.stages
+
+
+def close_phase(sitting: Sitting, phase: Phase) -> None:
+    """Run the phase's whole-set stage over what the stream left, and write its dataset.
+
+    Raises: StoppedError, RunError.
+    """
+    samples = sitting.streamed(phase).samples()
+    with sitting.tools(None) as tools:
+        sitting.result(phase).replace(asyncio.run(_close(tools, phase, samples)))
+
+
+async def _close(tools: Tools, phase: Phase, samples: Iterator[Sample]) -> list[Outcome]:
+    async with ticking(tools.tick), tools.sitting.plan.connect(phase, tools.wiring) as connected:
+        assert connected.closing is not None
+        return [outcome async for outcome in _run_whole_set(connected.closing, samples)]
+
+
+async def _run_whole_set(stage: WholeSetStage, samples: Iterator[Sample]) -> AsyncIterator[Outcome]:
+    """Outcomes in the stage's order; a rejected sample is kept as it stood."""
+    under_way: dict[str, Sample] = {}
+
+    def remembered() -> Iterator[Sample]:
+        for sample in samples:
+            under_way[sample.id] = sample
+            yield sample
+
+    ordinal = 0
+    async for item in stage.run_all(remembered()):
+        if isinstance(item, Rejection):
+            yield Outcome(ordinal, under_way.pop(item.sample_id, None), item)
+        else:
+            under_way.pop(item.id, None)
+            yield Outcome(ordinal, item)
+        ordinal += 1

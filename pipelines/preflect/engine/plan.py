@@ -1,0 +1,116 @@
+"""What the engine is handed: a recipe cut into phases, and the means to carry them out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from preflect.engine.run_folder import RunFolder
+from preflect.ports import CallMeter, CallStore, Gate, Purse, Stage, WholeSetStage
+from preflect.schemas import ExportCounts, Manifest, Recipe, Rejection, Sample
+
+if TYPE_CHECKING:
+    from preflect.engine.sitting import Sitting
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """Per-sample stages that run as one stream, then, if any, the whole-set stage that must see all of it.
+
+    Stages are given by their place in the recipe.
+    """
+
+    number: int
+    stages: tuple[int, ...]
+    closing: int | None
+
+
+def split_phases(recipe: Recipe) -> tuple[Phase, ...]:
+    """Cut the recipe behind each whole-set stage."""
+    phases: list[Phase] = []
+    stages: list[int] = []
+    for place, spec in enumerate(recipe.stages):
+        if spec.whole_set:
+            phases.append(Phase(len(phases), tuple(stages), place))
+            stages = []
+        else:
+            stages.append(place)
+    if stages:
+        phases.append(Phase(len(phases), tuple(stages), None))
+    return tuple(phases)
+
+
+def stage_names(recipe: Recipe) -> tuple[str, ...]:
+    """Names of the stages in order, numbered from the second occurrence on: `respond`, `respond-2`."""
+    seen: dict[str, int] = {}
+    names: list[str] = []
+    for spec in recipe.stages:
+        seen[spec.stage] = seen.get(spec.stage, 0) + 1
+        names.append(spec.stage if seen[spec.stage] == 1 else f"{spec.stage}-{seen[spec.stage]}")
+    return tuple(names)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wiring:
+    """What the models behind the stages share: journal, money, the gate, counts, and addresses that a run started."""
+
+    journal: CallStore
+    purse: Purse
+    gate: Gate
+    meter: CallMeter
+    endpoints: Mapping[str, str]
+    """Base URL by model name, for endpoints that the run started itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The stages of a phase, joined to open models."""
+
+    stages: tuple[Stage, ...]
+    closing: WholeSetStage | None
+
+
+class Runner(Protocol):
+    """Carries one phase from its input to its dataset on disk."""
+
+    def carry(self, phase: Phase, sitting: Sitting) -> None:
+        """Raises: StoppedError when the run stopped early; RunError when it failed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A recipe with everything that is needed to run it."""
+
+    recipe: Recipe
+    input_rows: int
+    input_sha256: str
+    read: Callable[[], Iterator[Sample | Rejection]]
+    """Reads the input anew."""
+    connect: Callable[[Phase, Wiring], AbstractAsyncContextManager[Connected]]
+    services: Callable[[RunFolder], AbstractContextManager[Mapping[str, str]]]
+    """Starts the endpoints that belong to the run; gives base URL by model name."""
+    runner: Runner
+    entry: str
+    """`module:function` that makes this plan again from a run folder, in another process or on another machine."""
+    export: Callable[[RunFolder], tuple[ExportCounts, ...]]
+    report: Callable[[RunFolder, Manifest], None]
+    prompts: Mapping[str, str]
+    """Version of each prompt that the stages use, by name."""
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """The recipe's phases."""
+        return split_phases(self.recipe)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The stages' names, by place."""
+        return stage_names(self.recipe)
+
+    @property
+    def simulated(self) -> bool:
+        """Whether any model is the simulated endpoint."""
+        return any(model.kind == "sim" for model in self.recipe.models.values())

@@ -1,0 +1,97 @@
+"""The run folder: what a run leaves on disk."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import orjson
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+
+from preflect.engine.dataset import Dataset
+from preflect.engine.files import write_text_atomically
+from preflect.engine.storage import read_rejections, read_samples
+from preflect.errors import InputError
+from preflect.schemas import Manifest, Recipe, Rejection, Sample
+
+RUNS: Final = Path("data/runs")
+"""Where runs go, below the current folder."""
+
+
+class RunFolder:
+    """One run's files; see `interface` in the README for what each is."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.recipe_path = path / "recipe.yaml"
+        self.manifest_path = path / "manifest.json"
+        self.journal_path = path / "journal.sqlite"
+        self.rejections_path = path / "rejections.parquet"
+        self.report_path = path / "report.html"
+        self.export_path = path / "export"
+        self.truth_path = path / "sim" / "truth.jsonl"
+        self.log_path = path / "run.log"
+        self.live_path = path / ".live"
+        """Only while a run is under way: lock, progress, requests to stop."""
+
+    def phase(self, number: int, *, closed: bool, last: bool) -> Dataset:
+        """The dataset after a phase's stream, or (`closed`) after its whole-set stage; the run's last one is `samples/`."""
+        name = f"{number}-closed" if closed else f"{number}"
+        folder = self.path / "samples" if last else self.path / "phases" / name
+        return Dataset(folder, self.path / "phases" / f"{name}-rejected")
+
+    def samples(self) -> Iterator[Sample]:
+        """Every sample that came through, in the order of the input."""
+        return read_samples(sorted((self.path / "samples").glob("part-*.parquet")))
+
+    def rejections(self) -> Iterator[tuple[Rejection, Sample | None]]:
+        """Every rejection, with the sample as it stood where there was one."""
+        return read_rejections(self.rejections_path)
+
+    def manifest(self) -> Manifest:
+        """Raises: InputError when this is no run folder."""
+        try:
+            return Manifest.model_validate_json(self.manifest_path.read_bytes())
+        except FileNotFoundError as error:
+            raise InputError(f"{self.path} is no run folder: it has no manifest.json") from error
+        except ValidationError as error:
+            raise InputError(f"{self.manifest_path} was not written by this version of preflect: {error}") from error
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Replace the manifest."""
+        text = orjson.dumps(manifest.model_dump(mode="json"), option=orjson.OPT_INDENT_2).decode()
+        write_text_atomically(self.manifest_path, text + "\n")
+
+    def recipe(self) -> Recipe:
+        """The recipe as run."""
+        return Recipe.model_validate_json(orjson.dumps(YAML(typ="safe").load(self.recipe_path)))
+
+    def write_recipe(self, recipe: Recipe) -> None:
+        """Write the recipe as run: every default and override in its place."""
+        text = io.StringIO()
+        yaml = YAML()
+        yaml.width = 100
+        yaml.dump(recipe.model_dump(mode="json", exclude_none=True), text)
+        write_text_atomically(self.recipe_path, text.getvalue())
+
+
+def new_run_path(recipe: Recipe, runs: Path = RUNS) -> Path:
+    """A folder that does not exist yet: `<name>-<time>`, UTC, numbered if two runs start in one second."""
+    stem = f"{recipe.name}-{datetime.now(UTC):%Y%m%dT%H%M%S}"
+    path, number = runs / stem, 2
+    while path.exists():
+        path, number = runs / f"{stem}-{number}", number + 1
+    return path
+
+
+def find_run(name: str, runs: Path = RUNS) -> RunFolder:
+    """The run at this path or with this name. Raises: InputError that lists the runs there are."""
+    for path in (Path(name), runs / name):
+        if RunFolder(path).manifest_path.exists():
+            return RunFolder(path)
+    known = sorted(path.parent.name for path in runs.glob("*/manifest.json"))
+    raise InputError(f"there is no run {name!r}; the runs under {runs} are {known or 'none'}")

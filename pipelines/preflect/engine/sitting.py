@@ -1,0 +1,92 @@
+"""One sitting of a run: from its start, or a resume, to its end or the next stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from preflect.engine.budget import Budget
+from preflect.engine.dataset import Dataset
+from preflect.engine.gate import RunGate
+from preflect.engine.journal import Journal, open_journal
+from preflect.engine.meter import Meter
+from preflect.engine.plan import Phase, Plan, Wiring
+from preflect.engine.progress import Snapshot
+from preflect.engine.run_folder import RunFolder
+from preflect.errors import InterruptedRunError
+from preflect.schemas import Sample
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sitting:
+    """A plan, its folder, and the way to and from whoever watches it."""
+
+    plan: Plan
+    folder: RunFolder
+    endpoints: Mapping[str, str]
+    stop_requested: Callable[[], bool]
+    publish: Callable[[Snapshot], None]
+
+    def streamed(self, phase: Phase) -> Dataset:
+        """What the phase's per-sample stages leave."""
+        return self.folder.phase(phase.number, closed=False, last=phase.closing is None and self._is_last(phase))
+
+    def result(self, phase: Phase) -> Dataset:
+        """What the phase as a whole leaves."""
+        closed = phase.closing is not None
+        return self.folder.phase(phase.number, closed=closed, last=self._is_last(phase))
+
+    def _is_last(self, phase: Phase) -> bool:
+        return phase.number == len(self.plan.phases) - 1
+
+    def input_of(self, phase: Phase) -> Iterator[Sample]:
+        """The samples that go into the phase, in order."""
+        if phase.number > 0:
+            return self.result(self.plan.phases[phase.number - 1]).samples()
+        marked = self.plan.simulated
+        rows = (row for row in self.plan.read() if isinstance(row, Sample))
+        return (row.evolve(simulated=True) for row in rows) if marked else rows
+
+    @contextmanager
+    def tools(self, total: int | None) -> Iterator[Tools]:
+        """Journal, money, gate and counts, open while the block runs."""
+        limits = self.plan.recipe.limits
+        with open_journal(self.folder.journal_path) as journal:
+            budget = Budget(limits.budget_usd, journal.spent_usd())
+            meter = Meter(total)
+            meter.expect(self.plan.names, tuple(self.plan.recipe.models))
+            tools = Tools(sitting=self, journal=journal, budget=budget, gate=RunGate(), meter=meter)
+            try:
+                yield tools
+            finally:
+                for stage, seconds in meter.stage_seconds().items():
+                    journal.add_to_counter(f"stage_seconds:{stage}", seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What one process needs to work on a phase."""
+
+    sitting: Sitting
+    journal: Journal
+    budget: Budget
+    gate: RunGate
+    meter: Meter
+
+    @property
+    def wiring(self) -> Wiring:
+        """The same for the models."""
+        return Wiring(
+            journal=self.journal,
+            purse=self.budget,
+            gate=self.gate,
+            meter=self.meter,
+            endpoints=self.sitting.endpoints,
+        )
+
+    def tick(self) -> None:
+        """Publish the counts; close the gate if a stop was asked for."""
+        self.sitting.publish(self.meter.snapshot())
+        if self.sitting.stop_requested():
+            self.gate.close(InterruptedRunError("stopped on request; calls in flight were waited for"))

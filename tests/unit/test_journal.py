@@ -1,0 +1,123 @@
+"""The call journal."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from preflect.engine.journal import Journal, open_journal
+from preflect.errors import RunError
+from preflect.ports import StoredCall
+
+
+def call(key: str, *, text: str = "hello", stage: str = "respond", cost_usd: float = 0.25) -> StoredCall:
+    return StoredCall(
+        key=key,
+        model="teacher",
+        stage=stage,
+        sample_id="s",
+        text=text,
+        thinking=None,
+        finish_reason="stop",
+        served_by="m",
+        prompt_tokens=3,
+        completion_tokens=5,
+        cost_usd=cost_usd,
+        latency_s=0.5,
+    )
+
+
+async def test_a_recorded_call_is_found_again_after_reopening(tmp_path: Path) -> None:
+    with open_journal(tmp_path / "j.sqlite") as journal:
+        assert journal.find("a") is None
+        await journal.record(call("a"))
+        assert journal.find("a") == call("a")
+    with open_journal(tmp_path / "j.sqlite") as journal:
+        assert journal.find("a") == call("a")
+
+
+async def test_a_call_recorded_twice_counts_once(tmp_path: Path) -> None:
+    with open_journal(tmp_path / "j.sqlite") as journal:
+        await asyncio.gather(journal.record(call("a")), journal.record(call("a", text="other")))
+        assert journal.counts()[0].calls == 1
+        assert journal.spent_usd() == 0.25
+
+
+async def test_counts_add_up_by_stage_and_model(tmp_path: Path) -> None:
+    with open_journal(tmp_path / "j.sqlite") as journal:
+        await asyncio.gather(*(journal.record(call(f"{i}", stage="judge" if i % 3 == 0 else "ask")) for i in range(9)))
+        counts = {count.stage: count for count in journal.counts()}
+        assert (counts["ask"].calls, counts["judge"].calls) == (6, 3)
+        assert counts["ask"].completion_tokens == 30
+        assert counts["judge"].cost_usd == 0.75
+
+
+@given(texts=st.lists(st.text(), min_size=1, max_size=20))
+def test_any_text_comes_back_as_it_was(texts: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
+    async def record_all(journal: Journal) -> None:
+        await asyncio.gather(*(journal.record(call(f"{i}", text=text)) for i, text in enumerate(texts)))
+
+    with open_journal(tmp_path_factory.mktemp("j") / "j.sqlite") as journal:
+        asyncio.run(record_all(journal))
+        assert [found.text for i in range(len(texts)) if (found := journal.find(f"{i}"))] == texts
+
+
+def test_counters_outlive_the_sitting(tmp_path: Path) -> None:
+    for _ in range(3):
+        with open_journal(tmp_path / "j.sqlite") as journal:
+            journal.add_to_counter("wall_seconds", 1.5)
+    with open_journal(tmp_path / "j.sqlite") as journal:
+        assert journal.counter("wall_seconds") == 4.5
+        assert journal.counter("unknown") == 0.0
+
+
+KILLED_WRITER = """
+    import asyncio, sys
+    from pathlib import Path
+    from preflect.engine.journal import Journal
+    from preflect.ports import StoredCall
+
+    async def main():
+        journal = Journal(Path(sys.argv[1]))
+        for i in range(100_000):
+            await journal.record(StoredCall(key=str(i), model="m", stage="s", sample_id="s", text="t", thinking=None,
+                finish_reason="stop", served_by="m", prompt_tokens=1, completion_tokens=1, cost_usd=0.0, latency_s=0.0))
+            print(i, flush=True)
+
+    asyncio.run(main())
+"""
+
+
+def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", textwrap.dedent(KILLED_WRITER), str(tmp_path / "j.sqlite")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        acknowledged = [process.stdout.readline().strip() for _ in range(50)]
+        os.kill(process.pid, signal.SIGKILL)
+        acknowledged += process.stdout.read().split()
+    with open_journal(tmp_path / "j.sqlite") as journal:
+        assert [key for key in acknowledged if journal.find(key) is None] == []
+
+
+def test_a_file_that_is_no_journal_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "j.sqlite").write_bytes(b"this is text, and long enough to be looked at as a database header" * 20)
+    with pytest.raises(RunError, match="j.sqlite"):
+        Journal(tmp_path / "j.sqlite")
+
+
+def test_a_journal_of_a_later_format_is_refused(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "j.sqlite")
+    connection.execute("PRAGMA user_version=99")
+    connection.close()
+    with pytest.raises(RunError, match="format 99; this preflect reads 1"):
+        Journal(tmp_path / "j.sqlite")
