@@ -1,0 +1,128 @@
+"""The chat-completions wire format: request bodies, their identity, and replies."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Set
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from preflect.ports import ChatRequest
+from preflect.prompts import format_directions
+from preflect.schemas import Message, Sampling, content_id
+
+
+class BadBodyError(ValueError):
+    """The endpoint answered 200 with a body that is no completion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One choice of a chat completion."""
+
+    text: str
+    thinking: str | None
+    finish_reason: str
+    model: str
+    prompt_tokens: int
+    completion_tokens: int
+
+
+_THINKING: Final = re.compile(r"\A\s*<think>(.*?)</think>\s*", re.DOTALL)
+
+
+def call_key(served_model: str, structured: str, request: ChatRequest, sampling: Sampling) -> str:
+    """Identity of a call: model, words, sampling, format and which sample it is; no address and no secret.
+
+    So an endpoint may move between two sittings without a call being paid again.
+    """
+    return content_id(
+        {
+            "model": served_model,
+            "structured": structured if request.json_schema else None,
+            "messages": [message.model_dump(mode="json", exclude_defaults=True) for message in request.messages],
+            "sampling": sampling.model_dump(mode="json"),
+            "schema_name": request.schema_name,
+            "json_schema": request.json_schema,
+            "index": request.index,
+        }
+    )
+
+
+def request_body(
+    served_model: str, structured: str, request: ChatRequest, sampling: Sampling, refused: Set[str]
+) -> dict[str, Any]:
+    """The body of `POST /chat/completions`; options in `refused` are put otherwise or left out."""
+    style = _format_style(structured, request, refused)
+    body: dict[str, Any] = {"model": served_model, "messages": _messages(request, style)}
+    body |= sampling.model_dump(exclude_none=True, exclude=set(refused))
+    if "max_tokens" in refused:
+        body["max_completion_tokens"] = sampling.max_tokens
+    if style == "json_schema":
+        described = {"name": request.schema_name, "schema": request.json_schema, "strict": True}
+        body["response_format"] = {"type": "json_schema", "json_schema": described}
+    elif style == "json_object":
+        body["response_format"] = {"type": "json_object"}
+    return body
+
+
+def _format_style(structured: str, request: ChatRequest, refused: Set[str]) -> str:
+    if request.json_schema is None:
+        return "text"
+    return "tags" if "response_format" in refused else structured
+
+
+def _messages(request: ChatRequest, style: str) -> list[dict[str, Any]]:
+    messages = [_wire_message(message) for message in request.messages]
+    if style in ("tags", "json_object") and request.json_schema is not None:
+        directions = format_directions(request.json_schema, style)
+        if messages[0]["role"] == "system":
+            messages[0]["content"] += "\n\n" + directions
+        else:
+            messages.insert(0, {"role": "system", "content": directions})
+    return messages
+
+
+def _wire_message(message: Message) -> dict[str, Any]:
+    wire: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.name:
+        wire["name"] = message.name
+    if message.tool_call_id:
+        wire["tool_call_id"] = message.tool_call_id
+    if message.tool_calls:
+        wire["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in message.tool_calls
+        ]
+    return wire
+
+
+def read_completion(content: bytes) -> Completion:
+    """The first choice of a reply. Raises: BadBodyError when it isn't a chat completion."""
+    try:
+        body: Any = orjson.loads(content)
+        choice = body["choices"][0]
+        message = choice["message"]
+    except (orjson.JSONDecodeError, KeyError, IndexError, TypeError) as error:
+        raise BadBodyError(f"the reply is no chat completion: {content[:200]!r}") from error
+    text: str = message.get("content") or message.get("refusal") or ""
+    thinking, text = _split_thinking(text, message.get("reasoning_content") or message.get("reasoning"))
+    usage = body.get("usage") or {}
+    return Completion(
+        text=text,
+        thinking=thinking,
+        finish_reason=choice.get("finish_reason") or "stop",
+        model=body.get("model") or "",
+        prompt_tokens=usage.get("prompt_tokens") or 0,
+        completion_tokens=usage.get("completion_tokens") or 0,
+    )
+
+
+def _split_thinking(text: str, apart: str | None) -> tuple[str | None, str]:
+    """Reasoning models put their thoughts in a field of their own, or in `<think>` at the start of the text."""
+    found = _THINKING.match(text)
+    if found:
+        return found[1].strip(), text[found.end() :]
+    return apart, text

@@ -1,0 +1,220 @@
+"""The process that runs one phase as a distilabel pipeline: `python -m preflect.adapters.distilabel_pipeline`.
+
+What distilabel 1.5.3 does to those who trust it, and what is done about each, is tested one by one in
+`tests/contracts/test_distilabel_traps.py`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+from distilabel.pipeline import Pipeline
+from distilabel.steps.base import GeneratorStep, GlobalStep, Step, StepInput
+from pydantic import PrivateAttr
+
+from preflect.adapters.distilabel_rows import Counted, end_row, read_row, row_of
+from preflect.adapters.distilabel_runner import LiveFiles
+from preflect.engine.dataset import BlockWriter
+from preflect.engine.lock import shared_use
+from preflect.engine.phase_work import close_phase, stream_phase
+from preflect.engine.plan import Phase, Plan
+from preflect.engine.progress import Snapshot
+from preflect.engine.run_folder import RunFolder
+from preflect.engine.sitting import Sitting
+from preflect.errors import PreflectError, RunError
+
+if TYPE_CHECKING:
+    from distilabel.typing import GeneratorStepOutput, StepColumns, StepOutput
+
+BATCH: Final = 256
+"""Rows handed on at a time: a batch costs distilabel some 20 ms, however small it is."""
+
+
+class Share:
+    """One process's part in a phase: the sitting as seen from there, and how it tells what became of it."""
+
+    def __init__(self, run_path: str, phase_number: int, entry: str) -> None:
+        plan: Plan = resolve_name(entry)(run_path)
+        self.folder = RunFolder(Path(run_path))
+        self._files = LiveFiles(self.folder.live_path)
+        self.sitting = Sitting(
+            plan=plan,
+            folder=self.folder,
+            endpoints=orjson.loads(self._files.endpoints.read_bytes()),
+            stop_requested=self._files.stop.exists,
+            publish=self._publish,
+        )
+        self.phase: Phase = plan.phases[phase_number]
+
+    def _publish(self, snapshot: Snapshot) -> None:
+        fresh = self._files.progress.with_suffix(".tmp")
+        fresh.write_bytes(snapshot.to_json())
+        fresh.replace(self._files.progress)
+
+    @property
+    def failed(self) -> bool:
+        """Whether some step of the phase has told of a failure."""
+        return self._files.outcome.exists()
+
+    def tell(self, error: PreflectError | None) -> None:
+        """Say how the phase ended; the first word stands."""
+        if not self.failed:
+            outcome = {"error": type(error).__name__ if error else None, "message": str(error) if error else ""}
+            self._files.outcome.write_bytes(orjson.dumps(outcome))
+
+
+class Stream(GeneratorStep):
+    """The executor, yielding what is finished."""
+
+    run_path: str
+    phase_number: int
+    entry: str
+
+    @property
+    def outputs(self) -> StepColumns:
+        """One JSON column: a wide row with a None in its first batch breaks distilabel's write buffer."""
+        return ["row"]
+
+    def process(self, offset: int = 0) -> GeneratorStepOutput:  # noqa: ARG002  (distilabel's signature)
+        """Rows in order of completion, then one that says how many there were and whether that is all."""
+        share = Share(self.run_path, self.phase_number, self.entry)
+        with shared_use(share.folder.live_path):
+            rows = self._rows(share)
+            while batch := list(islice(rows, BATCH)):
+                yield batch, False
+        yield [], True
+
+    def _rows(self, share: Share) -> Iterator[dict[str, Any]]:
+        sent = 0
+        try:
+            with stream_phase(share.sitting, share.phase) as outcomes:
+                for outcome in outcomes:
+                    sent += 1
+                    yield row_of(outcome)
+        except PreflectError as error:
+            share.tell(error)
+            yield end_row(Counted(sent, complete=False))
+        else:
+            yield end_row(Counted(sent, complete=True))
+
+
+class Write(Step):
+    """Writes rows as blocks of the phase's dataset."""
+
+    run_path: str
+    phase_number: int
+    entry: str
+    _share: Share | None = PrivateAttr(None)
+    _writer: BlockWriter | None = PrivateAttr(None)
+    _received: int = PrivateAttr(0)
+
+    @property
+    def inputs(self) -> StepColumns:
+        """What `Stream` gives."""
+        return ["row"]
+
+    @property
+    def outputs(self) -> StepColumns:
+        """How many rows have come so far."""
+        return ["received"]
+
+    def process(self, inputs: StepInput) -> StepOutput:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Yields once, since distilabel takes one yield a batch."""
+        self._share = self._share or Share(self.run_path, self.phase_number, self.entry)
+        self._writer = self._writer or BlockWriter(self._share.sitting.streamed(self._share.phase))
+        for row in inputs:
+            item = read_row(row)
+            if isinstance(item, Counted):
+                self._end(self._share, self._writer, item)
+            else:
+                self._received += 1
+                self._writer.add(item)
+        yield [{"row": "", "received": self._received} for _ in inputs]
+
+    def _end(self, share: Share, writer: BlockWriter, sent: Counted) -> None:
+        if not sent.complete or self._received != sent.rows:
+            writer.stop()
+            share.tell(RunError(f"distilabel lost rows: {sent.rows} were sent, {self._received} arrived"))
+            return
+        writer.finish()
+        if share.phase.closing is None:
+            share.tell(None)
+
+
+class Close(GlobalStep):
+    """The phase's whole-set stage, over what `Write` wrote."""
+
+    run_path: str
+    phase_number: int
+    entry: str
+
+    @property
+    def inputs(self) -> StepColumns:
+        """Only a sign that all is written: the samples themselves are on disk."""
+        return ["received"]
+
+    @property
+    def outputs(self) -> StepColumns:
+        """A sign that all is closed."""
+        return ["closed"]
+
+    def process(self, inputs: StepInput) -> StepOutput:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Yields once, when the dataset is on disk."""
+        share = Share(self.run_path, self.phase_number, self.entry)
+        if not share.failed:
+            with shared_use(share.folder.live_path):
+                share.tell(_close(share))
+        yield [{**row, "closed": True} for row in inputs]
+
+
+def _close(share: Share) -> PreflectError | None:
+    try:
+        close_phase(share.sitting, share.phase)
+    except PreflectError as error:
+        return error
+    return None
+
+
+def run_phase(run_path: str, phase_number: int, entry: str) -> None:
+    """Build the phase's pipeline and run it."""
+    share: dict[str, Any] = {"run_path": run_path, "phase_number": phase_number, "entry": entry}
+    closes = resolve_name(entry)(run_path).phases[phase_number].closing is not None
+    with tempfile.TemporaryDirectory(prefix="preflect-") as cache:
+        # Its resume hangs or returns stale rows: nothing it caches outlives this block.
+        with Pipeline(name=f"phase-{phase_number}", cache_dir=cache) as pipeline:
+            last: Step = Write(name="write", **share)
+            Stream(name="stream", batch_size=BATCH, **share).connect(last)
+            if closes:
+                last.connect(Close(name="close", **share))
+        pipeline.run(use_cache=False)
+
+
+def end_with_parent() -> None:
+    """Kill this process's whole group when the run's process is gone: its end of our standard input then closes."""
+    sys.stdin.buffer.read()
+    with suppress(ProcessLookupError):
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run path, phase number and the plan's entry, as `DistilabelRunner` gives them."""
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # else a line for every request
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    run_path, phase_number, entry = arguments
+    run_phase(run_path, int(phase_number), entry)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

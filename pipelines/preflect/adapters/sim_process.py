@@ -1,0 +1,48 @@
+"""The simulated endpoint as a process of its own, which ends with the run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import orjson
+
+from preflect.errors import RunError
+from preflect.schemas import SimModel
+
+
+@contextmanager
+def simulated_endpoint(spec: SimModel, seed: int, truth: Path, known: Sequence[Path], log: Path) -> Iterator[str]:
+    """Base URL of a fresh simulator on a free loopback port, while the block runs.
+
+    It stops when this process ends, however that happens: its standard input then closes.
+    Raises: RunError when it does not come up.
+    """
+    truth.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "preflect.sim", "--port", "0", "--seed", str(seed), "--truth", str(truth)]
+    command += ["--latency-s", str(spec.latency_s), "--rates", spec.rates.model_dump_json(), "--stop-with-parent"]
+    for path in known:
+        command += ["--known", str(path)]
+    with (
+        log.open("ab") as errors,
+        # A session of its own: Ctrl-C is for the run, which still needs answers to the calls in flight.
+        subprocess.Popen(  # noqa: S603  (our own interpreter and module)
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
+        ) as process,
+    ):
+        try:
+            yield _address(process, log)
+        finally:
+            process.terminate()
+
+
+def _address(process: subprocess.Popen[bytes], log: Path) -> str:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        raise RunError(f"the simulated endpoint did not start; see {log}")
+    address: str = orjson.loads(line)["base_url"]
+    return address

@@ -1,0 +1,37 @@
+"""The end of a run: exports and report, from what is in its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from preflect.engine.run_folder import RunFolder
+from preflect.export import export_run
+from preflect.report import render_report
+from preflect.schemas import ExportCounts, ExportSpec, Manifest
+from preflect.scoring.truth import Truth, read_truth
+
+
+def export(folder: RunFolder, to: Path | None = None, spec: ExportSpec | None = None) -> tuple[ExportCounts, ...]:
+    """Write the training datasets, by default where and how the run's recipe says."""
+    recipe = folder.recipe()
+    return export_run(folder.samples(), to or folder.export_path, spec or recipe.export, recipe.seed)
+
+
+def report(folder: RunFolder, manifest: Manifest) -> None:
+    """Write `report.html`."""
+    render_report(
+        folder.report_path,
+        manifest=manifest,
+        recipe=folder.recipe(),
+        samples=folder.samples(),
+        rejections=(rejection for rejection, _ in folder.rejections()),
+        truth=truth_of(folder),
+    )
+
+
+def truth_of(folder: RunFolder) -> Truth | None:
+    """What the simulator knows of its own texts; None where nothing was simulated."""
+    if not folder.truth_path.exists():
+        return None
+    with folder.truth_path.open(encoding="utf-8") as lines:
+        return read_truth(lines)

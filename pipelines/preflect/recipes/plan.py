@@ -1,0 +1,116 @@
+"""From a recipe file to a plan that the engine can run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from preflect.adapters.distilabel_runner import DistilabelRunner
+from preflect.adapters.reachability import check_endpoint
+from preflect.adapters.reading import InputSurvey, read_samples, survey
+from preflect.adapters.shipped import shipped
+from preflect.adapters.sim_process import simulated_endpoint
+from preflect.engine.local import LocalRunner
+from preflect.engine.plan import Plan, Runner
+from preflect.engine.run_folder import RunFolder
+from preflect.errors import DataError
+from preflect.prompts import load_prompt
+from preflect.recipes.finish import export, report
+from preflect.recipes.load import load_recipe
+from preflect.recipes.order import check_order
+from preflect.recipes.stages import connect
+from preflect.schemas import OpenAIModel, Recipe, SimModel
+
+ENTRY: Final = "preflect.recipes.plan:plan_of_run"
+
+_PROMPTED: Final = ("self_instruct", "reflect_instruction", "reflect_response", "judge_aspects")
+
+
+def load(path: Path | str, overrides: Sequence[str] = (), *, skip_bad_rows: bool = False) -> Plan:
+    """A plan of the recipe in `path`: recipe, input and endpoints are checked, no model is called.
+
+    Args: overrides are `a.b.c=VALUE`; skip_bad_rows lets a run begin although rows of the input can't be used.
+    Raises: RecipeError, DataError or InputError with every fault found, its place and its remedy.
+    """
+    loaded = load_recipe(Path(path), overrides)
+    recipe = _with_absolute_input(loaded.recipe, Path(path).parent)
+    found = survey(recipe.input)
+    if found.bad_count and not skip_bad_rows:
+        raise DataError(found.complaint(loaded.recipe.input.path))
+    check_order(recipe, has_response=found.has_response, source=loaded.source)
+    check_endpoints(recipe)
+    return make_plan(recipe, found)
+
+
+def check_endpoints(recipe: Recipe) -> None:
+    """See that every endpoint which a stage will call answers. Raises: InputError."""
+    used = {name for stage in recipe.stages for name in stage.model_names}
+    for name, model in recipe.models.items():
+        if name in used and isinstance(model, OpenAIModel):
+            check_endpoint(name, model)
+
+
+def _with_absolute_input(recipe: Recipe, base: Path) -> Recipe:
+    """The run may be resumed from another folder: the input is written down with its whole path."""
+    path = recipe.input.path
+    if "://" in path:
+        return recipe
+    nearest = next((place for place in (Path(path), base / path) if place.exists()), None)
+    if nearest is None:
+        return recipe  # the survey says what is missing, and where it was looked for
+    return recipe.evolve(input=recipe.input.evolve(path=str(nearest.resolve())))
+
+
+def make_plan(recipe: Recipe, found: InputSurvey) -> Plan:
+    """A plan of a recipe whose input was surveyed."""
+    return _plan(recipe, found.rows, found.sha256)
+
+
+def plan_of_run(path: str) -> Plan:
+    """The plan of a run under way, made again in another process: nothing is checked anew."""
+    folder = RunFolder(Path(path))
+    manifest = folder.manifest()
+    return _plan(folder.recipe(), manifest.input_rows, manifest.input_sha256)
+
+
+def plan_to_resume(folder: RunFolder) -> Plan:
+    """The plan of a run that stopped, its input and endpoints checked as at the start. Raises: InputError."""
+    recipe = folder.recipe()
+    if folder.manifest().status != "done":
+        check_endpoints(recipe)
+    return make_plan(recipe, survey(recipe.input))
+
+
+def _plan(recipe: Recipe, rows: int, sha256: str) -> Plan:
+    runner: Runner = LocalRunner() if recipe.engine == "local" else DistilabelRunner()
+    prompts = [stage.stage for stage in recipe.stages if stage.stage in _PROMPTED]
+    return Plan(
+        recipe=recipe,
+        input_rows=min(rows, recipe.input.limit or rows),
+        input_sha256=sha256,
+        read=partial(read_samples, recipe.input),
+        connect=partial(connect, recipe),
+        services=partial(_services, recipe),
+        runner=runner,
+        entry=ENTRY,
+        export=export,
+        report=report,
+        prompts={name: load_prompt(name).version for name in prompts},
+    )
+
+
+@contextmanager
+def _services(recipe: Recipe, folder: RunFolder) -> Iterator[Mapping[str, str]]:
+    """The simulated endpoint, if a model is of that kind: one process for all of them."""
+    simulated = {name: model for name, model in recipe.models.items() if isinstance(model, SimModel)}
+    if not simulated:
+        yield {}
+        return
+    first = next(iter(simulated.values()))
+    seed = recipe.seed if first.seed is None else first.seed
+    known = [shipped("seeds/instructions.jsonl")]
+    with simulated_endpoint(first, seed, folder.truth_path, known, folder.log_path) as base_url:
+        yield dict.fromkeys(simulated, base_url)

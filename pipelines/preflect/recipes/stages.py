@@ -1,0 +1,127 @@
+"""From a recipe's stage entries to stages joined to open models."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from preflect.adapters.openai import open_chat
+from preflect.adapters.reachability import secret_of
+from preflect.curation.dedup import Dedup
+from preflect.engine.plan import Connected, Phase, Wiring, stage_names
+from preflect.ports import ChatModel, Stage, Student, WholeSetStage
+from preflect.recipes.score import build_student
+from preflect.schemas import ChatModelSpec, OpenAIModel, Recipe
+from preflect.schemas import stages as spec
+from preflect.stages.grade import Grade
+from preflect.stages.judge_aspects import JudgeAspects
+from preflect.stages.pair import Pair
+from preflect.stages.reflect_instruction import ReflectInstruction
+from preflect.stages.reflect_response import ReflectResponse
+from preflect.stages.respond import Respond
+from preflect.stages.select_instruction import SelectInstruction
+from preflect.stages.select_response import SelectResponse
+from preflect.stages.self_instruct import SelfInstruct
+
+
+class Models:
+    """The open models of a phase, by name and sort."""
+
+    def __init__(self, chat: Mapping[str, ChatModel], students: Mapping[str, Student]) -> None:
+        self.chat = chat
+        self.students = students
+
+
+@asynccontextmanager
+async def connect(recipe: Recipe, phase: Phase, wiring: Wiring) -> AsyncIterator[Connected]:
+    """The stages of a phase, with the models they use open until the block ends."""
+    places = (*phase.stages, *(() if phase.closing is None else (phase.closing,)))
+    used = {name for place in places for name in recipe.stages[place].model_names}
+    chat = {n: m for n, m in recipe.models.items() if n in used and isinstance(m, ChatModelSpec)}
+    students = {
+        n: build_student(m) for n, m in recipe.models.items() if n in used and not isinstance(m, ChatModelSpec)
+    }
+    async with open_chat(
+        chat,
+        addresses={name: _address(name, model, wiring) for name, model in chat.items()},
+        journal=wiring.journal,
+        purse=wiring.purse,
+        gate=wiring.gate,
+        meter=wiring.meter,
+    ) as open_models:
+        models = Models(open_models, students)
+        names = stage_names(recipe)
+        closing = None if phase.closing is None else whole_set_stage(recipe, phase.closing, models)
+        yield Connected(tuple(per_sample_stage(recipe, p, names[p], models) for p in phase.stages), closing)
+
+
+def _address(name: str, model: ChatModelSpec, wiring: Wiring) -> tuple[str, str, str]:
+    if isinstance(model, OpenAIModel):
+        return model.base_url, secret_of(name, model), model.model
+    return wiring.endpoints[name], "", "sim"
+
+
+def per_sample_stage(recipe: Recipe, place: int, name: str, models: Models) -> Stage:
+    """The stage at this place of the recipe."""
+    match recipe.stages[place]:
+        case spec.Respond() as s:
+            return Respond(
+                name=name,
+                models=tuple(models.chat[model] for model in s.model_names),
+                samples=s.samples,
+                temperature=s.temperature,
+                top_p=s.top_p,
+                max_tokens=s.max_tokens,
+                seed=recipe.seed,
+            )
+        case spec.ReflectInstruction() as s:
+            return ReflectInstruction(
+                name=name, teacher=models.chat[s.model], temperature=s.temperature, max_tokens=s.max_tokens
+            )
+        case spec.SelectInstruction() as s:
+            return SelectInstruction(name=name, student=models.students[s.model], metric=s.metric)
+        case spec.ReflectResponse() as s:
+            return ReflectResponse(
+                name=name, teacher=models.chat[s.model], temperature=s.temperature, max_tokens=s.max_tokens
+            )
+        case spec.SelectResponse() as s:
+            student = models.students[s.model]
+            return SelectResponse(name=name, student=student, mode=s.mode, metric=s.metric, threshold=s.threshold)
+        case spec.JudgeAspects() as s:
+            return JudgeAspects(
+                name=name,
+                judge=models.chat[s.model],
+                aspects=s.aspects,
+                temperature=s.temperature,
+                max_tokens=s.max_tokens,
+            )
+        case spec.GradeStage():
+            return Grade(name=name)
+        case spec.PairStage() as s:
+            return Pair(name=name, strategy=s.strategy, min_margin=s.min_margin)
+        case other:
+            raise AssertionError(f"{other.stage} is a whole-set stage")
+
+
+def whole_set_stage(recipe: Recipe, place: int, models: Models) -> WholeSetStage:
+    """The whole-set stage at this place of the recipe."""
+    name = stage_names(recipe)[place]
+    match recipe.stages[place]:
+        case spec.SelfInstruct() as s:
+            return SelfInstruct(
+                name=name,
+                teacher=models.chat[s.model],
+                count=s.count,
+                exemplars=s.exemplars,
+                per_call=s.per_call,
+                max_similarity=s.max_similarity,
+                keep_seeds=s.keep_seeds,
+                max_calls=s.max_calls,
+                temperature=s.temperature,
+                max_tokens=s.max_tokens,
+                seed=recipe.seed,
+            )
+        case spec.Dedup() as s:
+            return Dedup(name=name, max_similarity=s.max_similarity)
+        case other:
+            raise AssertionError(f"{other.stage} is a per-sample stage")

@@ -1,0 +1,279 @@
+"""The chat adapter against a real HTTP server that misbehaves as endpoints do."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from preflect.adapters.openai import OpenAIChat, open_chat
+from preflect.engine.budget import Budget
+from preflect.engine.gate import RunGate
+from preflect.engine.journal import Journal, open_journal
+from preflect.engine.meter import Meter
+from preflect.errors import BudgetError, CallError, InterruptedRunError
+from preflect.ports import ChatRequest
+from preflect.schemas import Message, OpenAIModel, Price, Sampling
+
+Answer = Callable[[int, dict[str, Any]], Awaitable[web.StreamResponse]]
+
+
+def completion(text: str = "fine", *, finish_reason: str = "stop", **message: Any) -> web.Response:
+    return web.json_response(
+        {
+            "model": "served",
+            "choices": [{"message": {"role": "assistant", "content": text, **message}, "finish_reason": finish_reason}],
+            "usage": {"prompt_tokens": 10, "completion_tokens": 20},
+        }
+    )
+
+
+@dataclass
+class Endpoint:
+    """An endpoint that answers request number n (from 0) as `answer` says, and keeps what it was asked."""
+
+    answer: Answer
+    bodies: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    at: list[float] = field(default_factory=list[float])
+    most_in_flight: int = 0
+    in_flight: int = 0
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        self.bodies.append(await request.json())
+        self.at.append(time.monotonic())
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            return await self.answer(len(self.bodies) - 1, self.bodies[-1])
+        finally:
+            self.in_flight -= 1
+
+
+@asynccontextmanager
+async def served(endpoint: Endpoint) -> AsyncIterator[str]:
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", endpoint.handle)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+    finally:
+        await runner.cleanup()
+
+
+@dataclass
+class Rig:
+    model: OpenAIChat
+    journal: Journal
+    gate: RunGate
+    meter: Meter
+
+
+@asynccontextmanager
+async def rig(
+    endpoint: Endpoint, path: Path, *, key: str = "", budget_usd: float | None = None, **options: Any
+) -> AsyncIterator[Rig]:
+    async with served(endpoint) as base_url:
+        spec = OpenAIModel(model="m", base_url=base_url, **({"timeout_s": 5.0} | options))
+        gate, meter = RunGate(), Meter(None)
+        meter.expect((), ("teacher",))
+        with open_journal(path / "journal.sqlite") as journal:
+            async with open_chat(
+                {"teacher": spec},
+                addresses={"teacher": (base_url, key, "m")},
+                journal=journal,
+                purse=Budget(budget_usd, journal.spent_usd()),
+                gate=gate,
+                meter=meter,
+            ) as models:
+                yield Rig(models["teacher"], journal, gate, meter)
+
+
+def ask(text: str = "hello", **options: Any) -> ChatRequest:
+    messages = (Message(role="user", content=text),)
+    return ChatRequest(messages=messages, prompt_version="verbatim", stage="respond", sample_id="s", **options)
+
+
+async def fine(_: int, __: dict[str, Any]) -> web.Response:
+    return completion()
+
+
+async def test_a_reply_carries_its_text_and_provenance(tmp_path: Path) -> None:
+    async with rig(Endpoint(fine), tmp_path, temperature=0.7) as r:
+        reply = await r.model.complete(ask())
+    assert (reply.text, reply.finish_reason, reply.provenance.model) == ("fine", "stop", "served")
+    assert reply.provenance.sampling == Sampling(temperature=0.7, max_tokens=2048)
+
+
+async def test_an_answered_request_is_never_sent_again_not_even_by_another_process(tmp_path: Path) -> None:
+    endpoint = Endpoint(fine)
+    async with rig(endpoint, tmp_path) as r:
+        first = await r.model.complete(ask())
+        assert await r.model.complete(ask()) == first
+    async with rig(endpoint, tmp_path) as r:
+        assert await r.model.complete(ask()) == first
+        assert r.meter.snapshot().models[0].replayed == 1
+    assert len(endpoint.bodies) == 1
+
+
+async def test_equal_requests_at_one_time_are_sent_once_and_samples_of_one_prompt_each(tmp_path: Path) -> None:
+    endpoint = Endpoint(fine)
+    async with rig(endpoint, tmp_path) as r:
+        await asyncio.gather(*(r.model.complete(ask()) for _ in range(5)))
+        assert len(endpoint.bodies) == 1
+        await asyncio.gather(*(r.model.complete(ask(index=i)) for i in range(5)))
+    assert len(endpoint.bodies) == 5
+
+
+@pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503])
+async def test_a_passing_fault_is_tried_again(tmp_path: Path, status: int) -> None:
+    async def answer(n: int, _: dict[str, Any]) -> web.Response:
+        return web.json_response({"error": {"message": "busy"}}, status=status) if n < 2 else completion()
+
+    endpoint = Endpoint(answer)
+    async with rig(endpoint, tmp_path) as r:
+        assert (await r.model.complete(ask())).text == "fine"
+        assert r.meter.snapshot().models[0].retries == 2
+        assert r.journal.counts()[0].calls == 1
+
+
+async def test_retry_after_is_honoured(tmp_path: Path) -> None:
+    async def answer(n: int, _: dict[str, Any]) -> web.Response:
+        if n == 0:
+            return web.json_response({"error": {"message": "slow down"}}, status=429, headers={"Retry-After": "0.7"})
+        return completion()
+
+    endpoint = Endpoint(answer)
+    async with rig(endpoint, tmp_path) as r:
+        await r.model.complete(ask())
+    assert 0.7 <= endpoint.at[1] - endpoint.at[0] < 1.5
+
+
+async def test_a_dropped_connection_and_a_broken_body_are_tried_again(tmp_path: Path) -> None:
+    async def answer(n: int, _: dict[str, Any]) -> web.Response:
+        if n == 0:
+            raise ConnectionResetError
+        return web.Response(body=b'{"choices": [', content_type="application/json") if n == 1 else completion()
+
+    async with rig(Endpoint(answer), tmp_path) as r:
+        assert (await r.model.complete(ask())).text == "fine"
+
+
+async def test_a_refused_request_fails_at_once_with_the_endpoints_words(tmp_path: Path) -> None:
+    async def answer(_: int, __: dict[str, Any]) -> web.Response:
+        return web.json_response({"error": {"message": "no such model"}}, status=404)
+
+    endpoint = Endpoint(answer)
+    async with rig(endpoint, tmp_path) as r:
+        with pytest.raises(CallError, match="call_failed: HTTP 404: .*no such model"):
+            await r.model.complete(ask())
+    assert len(endpoint.bodies) == 1
+
+
+async def test_a_content_filter_has_its_own_reason(tmp_path: Path) -> None:
+    async def answer(_: int, __: dict[str, Any]) -> web.Response:
+        return web.json_response({"error": {"message": "filtered", "code": "content_filter"}}, status=400)
+
+    async with rig(Endpoint(answer), tmp_path) as r:
+        with pytest.raises(CallError) as caught:
+            await r.model.complete(ask())
+    assert caught.value.reason == "content_filter"
+
+
+async def test_an_endpoint_that_never_answers_ends_at_the_deadline(tmp_path: Path) -> None:
+    async def answer(_: int, __: dict[str, Any]) -> web.Response:
+        await asyncio.sleep(30)
+        return completion()
+
+    async with rig(Endpoint(answer), tmp_path, timeout_s=0.3) as r:
+        with pytest.raises(CallError, match=r"call_timeout: no reply of teacher within 0\.3 s"):
+            await r.model.complete(ask())
+
+
+async def test_a_refused_json_schema_is_asked_for_in_tags_from_then_on(tmp_path: Path) -> None:
+    async def answer(_: int, body: dict[str, Any]) -> web.Response:
+        if "response_format" in body:
+            return web.json_response({"error": {"message": "response_format is not supported"}}, status=400)
+        return completion("<critique>thin</critique>")
+
+    schema = {"type": "object", "properties": {"critique": {"type": "string"}}, "required": ["critique"]}
+    endpoint = Endpoint(answer)
+    async with rig(endpoint, tmp_path) as r:
+        for text in ("one", "two"):
+            await r.model.complete(ask(text, schema_name="reflect", json_schema=schema))
+    assert ["response_format" in body for body in endpoint.bodies] == [True, False, False]
+    assert "<critique>" in endpoint.bodies[1]["messages"][0]["content"]
+
+
+async def test_no_more_calls_are_in_flight_than_the_model_allows(tmp_path: Path) -> None:
+    async def answer(_: int, __: dict[str, Any]) -> web.Response:
+        await asyncio.sleep(0.02)
+        return completion()
+
+    endpoint = Endpoint(answer)
+    async with rig(endpoint, tmp_path, concurrency=3) as r:
+        await asyncio.gather(*(r.model.complete(ask(str(i))) for i in range(30)))
+    assert endpoint.most_in_flight == 3
+
+
+async def test_requests_per_minute_are_kept(tmp_path: Path) -> None:
+    endpoint = Endpoint(fine)
+    async with rig(endpoint, tmp_path, rpm=10) as r:
+        waiting = [asyncio.create_task(r.model.complete(ask(str(i)))) for i in range(15)]
+        await asyncio.sleep(0.5)
+        assert len(endpoint.bodies) == 10
+        for task in waiting:
+            task.cancel()
+
+
+async def test_a_closed_gate_lets_no_new_call_out(tmp_path: Path) -> None:
+    endpoint = Endpoint(fine)
+    async with rig(endpoint, tmp_path) as r:
+        r.gate.close(InterruptedRunError("stopped on request"))
+        with pytest.raises(InterruptedRunError, match="stopped on request"):
+            await r.model.complete(ask())
+    assert endpoint.bodies == []
+
+
+async def test_the_budget_is_never_passed_and_calls_wait_for_room(tmp_path: Path) -> None:
+    async def answer(_: int, __: dict[str, Any]) -> web.Response:
+        await asyncio.sleep(0.01)
+        return completion()
+
+    endpoint = Endpoint(answer)
+    price = Price(output=1000.0)  # 20 tokens a reply: 0.02 USD; at most 100 tokens: 0.10 USD
+    async with rig(endpoint, tmp_path, budget_usd=0.5, price=price, max_tokens=100) as r:
+        results = await asyncio.gather(*(r.model.complete(ask(str(i))) for i in range(40)), return_exceptions=True)
+        spent = r.journal.spent_usd()
+    assert any(isinstance(result, BudgetError) for result in results)
+    assert spent == pytest.approx(0.02 * len(endpoint.bodies))
+    assert 0.4 < spent <= 0.5
+
+
+async def test_thinking_is_taken_apart_from_the_answer(tmp_path: Path) -> None:
+    async def answer(n: int, _: dict[str, Any]) -> web.Response:
+        return completion("<think>\nhm\n</think>\n\n42") if n == 0 else completion("42", reasoning_content="hm")
+
+    async with rig(Endpoint(answer), tmp_path) as r:
+        replies = [await r.model.complete(ask(str(i))) for i in range(2)]
+    assert [(reply.thinking, reply.text) for reply in replies] == [("hm", "42")] * 2
+
+
+async def test_the_key_reaches_no_error_message(tmp_path: Path) -> None:
+    async def answer(_: int, __: dict[str, Any]) -> web.Response:
+        return web.json_response({"error": {"message": "Incorrect API key provided: sk-very-secret"}}, status=401)
+
+    async with rig(Endpoint(answer), tmp_path, key="sk-very-secret") as r:
+        with pytest.raises(CallError) as caught:
+            await r.model.complete(ask())
+    assert "sk-very-secret" not in str(caught.value)
+    assert b"sk-very-secret" not in (tmp_path / "journal.sqlite").read_bytes()
