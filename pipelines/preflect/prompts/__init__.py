@@ -1,0 +1,7 @@
+"""What models are asked, one Markdown file per prompt, and how their replies are read."""
+
+from preflect.prompts.placeholders import is_placeholder
+from preflect.prompts.reply import format_directions, parse_reply
+from preflect.prompts.template import PromptTemplate, load_prompt
+
+__all__ = ["PromptTemplate", "format_directions", "is_placeholder", "load_prompt", "parse_reply"]

@@ -1,0 +1,79 @@
+"""JSON in the replies of models: bare, fenced, amid prose, with the slips that models make."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, cast
+
+# Models write line breaks inside strings as they are.
+_DECODER: Final = json.JSONDecoder(strict=False)
+_ESCAPE: Final = re.compile(r'\\(["\\/bfnrt]|u[0-9a-fA-F]{4})?')
+_TRAILING_COMMA: Final = re.compile(r",(\s*[}\]])")
+_OPENING: Final = re.compile(r"[{\[]")
+
+
+def json_values(text: str, json_schema: Mapping[str, Any]) -> Iterator[Any]:
+    """Everything in `text` that could be the object of `json_schema`, the most literal reading first.
+
+    A list stands for the object where that has a single property, an array.
+    """
+    lone = _lone_array(json_schema)
+    mended = _TRAILING_COMMA.sub(r"\1", _ESCAPE.sub(_mend_escape, text))
+    found = [*_decoded(text), *(_decoded(mended) if mended != text else ()), *_python_literal(text)]
+    for value in found:
+        if isinstance(value, dict):
+            yield from _with_wrapped(cast("dict[str, Any]", value))
+        elif lone is not None:
+            yield {lone: value}
+
+
+def _lone_array(json_schema: Mapping[str, Any]) -> str | None:
+    [(name, part), *others] = json_schema["properties"].items()
+    return name if not others and part["type"] == "array" else None
+
+
+def _decoded(text: str) -> Iterator[Any]:
+    position = 0
+    while opening := _OPENING.search(text, position):
+        try:
+            value, position = _DECODER.raw_decode(text, opening.start())
+        except (ValueError, RecursionError):
+            position = opening.end()
+        else:
+            yield _with_latex(value)
+
+
+def _python_literal(text: str) -> Iterator[Any]:
+    start, end = text.find("{"), text.rfind("}")
+    if 0 <= start < end:
+        try:
+            yield ast.literal_eval(text[start : end + 1])
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            return
+
+
+def _with_wrapped(value: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield value
+    inner = next(iter(value.values())) if len(value) == 1 else None
+    # {"reply": {…}}: some models wrap what was asked for.
+    if isinstance(inner, dict):
+        yield cast("dict[str, Any]", inner)
+
+
+def _mend_escape(match: re.Match[str]) -> str:
+    # LaTeX such as \( or \sqrt is no JSON escape: the backslash was meant.
+    return match[0] if match[1] else r"\\"
+
+
+def _with_latex(value: Any) -> Any:
+    # JSON reads \frac and \beta as a form feed and a backspace, which no answer holds on purpose.
+    if isinstance(value, str):
+        return value.replace("\f", r"\f").replace("\b", r"\b")
+    if isinstance(value, list):
+        return [_with_latex(item) for item in cast("list[Any]", value)]
+    if isinstance(value, dict):
+        return {key: _with_latex(item) for key, item in cast("dict[str, Any]", value).items()}
+    return value
