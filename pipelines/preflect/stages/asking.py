@@ -1,0 +1,117 @@
+"""Asking a model with one of the prompts, for a reply in named parts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from preflect.errors import CallError, ReplyError
+from preflect.ports import ChatModel, ChatReply, ChatRequest
+from preflect.prompts import PromptTemplate, load_prompt, parse_reply
+from preflect.schemas import Conversation, Instruction, Message, Rejection, Sample, Sampling, content_id
+from preflect.stages.reply_checks import check_finished, is_refusal
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A reply that could be read."""
+
+    parts: dict[str, Any]
+    """What the reply says under each name of the schema."""
+    reply: ChatReply
+
+
+def request_for(
+    prompt: PromptTemplate,
+    values: Mapping[str, object],
+    *,
+    stage: str,
+    sample_id: str,
+    sampling: Sampling,
+    json_schema: Mapping[str, Any] | None = None,
+    index: int = 0,
+) -> ChatRequest:
+    """The prompt with `values` in it, asking for the parts of `json_schema`, by default the prompt's own."""
+    return ChatRequest(
+        messages=prompt.render(**values),
+        prompt_version=prompt.version,
+        stage=stage,
+        sample_id=sample_id,
+        sampling=sampling,
+        index=index,
+        schema_name=prompt.name,
+        json_schema=json_schema or prompt.json_schema,
+    )
+
+
+def sampling_seed(*facts: object) -> int:
+    """A seed below 2**31 that depends on nothing but `facts`, all of which JSON can hold."""
+    return int(content_id(list(facts)), 16) % 2**31
+
+
+async def ask(model: ChatModel, request: ChatRequest) -> Answer:
+    """Ask for the parts of the request's schema; a reply that cannot be read is asked for once more, its fault named.
+
+    Raises: ReplyError when the second reply cannot be read either; CallError and StoppedError as the model does.
+    """
+    reply = await model.complete(request)
+    try:
+        return _read(reply, request)
+    except ReplyError as error:
+        again = replace(request, messages=_with_problem(request, reply, error.detail))
+        return _read(await model.complete(again), again)
+
+
+async def all_of(awaitables: Iterable[Awaitable[T]]) -> list[T]:
+    """All results in order. When something fails, the first failure is raised after all have come to an end.
+
+    Calls in flight are let finish: they are paid for, and their replies are worth keeping.
+    """
+    results = await asyncio.gather(*awaitables, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return [result for result in results if not isinstance(result, BaseException)]
+
+
+def shown(instruction: Instruction) -> dict[str, str | None]:
+    """The instruction as prompts show it: its text, or all turns where there are several, and its input."""
+    if len(instruction.messages) == 1:
+        return {"instruction": instruction.text, "input": instruction.input}
+    turns = "\n".join(_turn(message) for message in instruction.messages)
+    return {"instruction": turns, "input": instruction.input}
+
+
+def rejection_of(error: CallError, sample: Sample, stage: str) -> Rejection:
+    """The rejection that says what became of a call."""
+    return sample.reject(stage, "reply" if isinstance(error, ReplyError) else "call", error.reason, error.detail)
+
+
+def _read(reply: ChatReply, request: ChatRequest) -> Answer:
+    check_finished(reply.finish_reason)
+    try:
+        return Answer(parse_reply(reply.text, request.json_schema or {}), reply)
+    except ReplyError as error:
+        if is_refusal(reply.text):
+            raise ReplyError("refusal", f"it refuses: {reply.text[:80]!r}") from error
+        raise
+
+
+def _with_problem(request: ChatRequest, reply: ChatReply, problem: str) -> Conversation:
+    parts = ", ".join((request.json_schema or {})["properties"])
+    complaint = load_prompt("repair").render(problem=problem, parts=parts)[-1]
+    if reply.text.strip():
+        return (*request.messages, Message(role="assistant", content=reply.text), complaint)
+    # Endpoints refuse an empty turn, and many refuse two turns of the same role in a row.
+    last = request.messages[-1]
+    return (*request.messages[:-1], last.evolve(content=f"{last.content}\n\n{complaint.content}"))
+
+
+def _turn(message: Message) -> str:
+    calls = "\n".join(f'<tool_call name="{call.name}">\n{call.arguments}\n</tool_call>' for call in message.tool_calls)
+    said = "\n".join(part for part in (message.content, calls) if part)
+    return f'<turn role="{message.role}">\n{said}\n</turn>'
