@@ -1,0 +1,89 @@
+"""From a student's likelihoods to the records that a sample carries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from preflect.errors import UnscorableError
+from preflect.ports import NllPair, ScoreQuery, Student
+from preflect.schemas import Instruction, Response, StudentScore
+from preflect.scoring.ifd import ifd_loss, ifd_ppl, r_ifd_ppl
+from preflect.scoring.templates import conversation_text
+
+Direction = Literal["forward", "reverse"]
+ScoreMetric = Literal["ifd_ppl", "ifd_loss", "r_ifd_ppl"]
+
+_METRICS: Final[Mapping[Direction, Mapping[ScoreMetric, Callable[[NllPair], float]]]] = {
+    "forward": {"ifd_ppl": ifd_ppl, "ifd_loss": ifd_loss},
+    "reverse": {"r_ifd_ppl": r_ifd_ppl},
+}
+
+
+def query_for(instruction: Instruction, response: Response, direction: Direction) -> ScoreQuery:
+    """The question to a student about one pair; only the answer's own text counts, not the thinking before it."""
+    return ScoreQuery(
+        direction=direction,
+        instruction=conversation_text(instruction.messages),
+        input=instruction.input,
+        response=response.text,
+    )
+
+
+async def score_pair(
+    student: Student,
+    instruction: Instruction,
+    response: Response,
+    direction: Direction,
+    *,
+    known: Iterable[StudentScore] = (),
+) -> tuple[StudentScore, ...]:
+    """Every metric that one answer of the student gives: `ifd_ppl` and `ifd_loss` forward, `r_ifd_ppl` reversed.
+
+    Where `known` has them all, made by this very student about this pair, the student is not asked again.
+    """
+    pair = _ScoredPair(student, instruction, response)
+    found = {score.metric: score for score in known if pair.has_made(score)}
+    metrics = _METRICS[direction]
+    if metrics.keys() <= found.keys():
+        return tuple(found[metric] for metric in metrics)
+    nll = await student.score(query_for(instruction, response, direction))
+    return tuple(pair.record(metric, formula, nll) for metric, formula in metrics.items())
+
+
+@dataclass(frozen=True, slots=True)
+class _ScoredPair:
+    student: Student
+    instruction: Instruction
+    response: Response
+
+    def has_made(self, score: StudentScore) -> bool:
+        made_by = (self.student.name, self.student.revision, self.student.template)
+        about = (self.instruction.id, self.response.id)
+        return made_by == (score.student, score.revision, score.template) and about == (
+            score.instruction_id,
+            score.response_id,
+        )
+
+    def record(self, metric: ScoreMetric, formula: Callable[[NllPair], float], nll: NllPair) -> StudentScore:
+        value, reason = _value_or_reason(formula, nll)
+        return StudentScore(
+            student=self.student.name,
+            revision=self.student.revision,
+            template=self.student.template,
+            metric=metric,
+            instruction_id=self.instruction.id,
+            response_id=self.response.id,
+            value=value,
+            reason=reason,
+            conditioned_tokens=nll.conditioned_tokens,
+            unconditioned_tokens=nll.unconditioned_tokens,
+        )
+
+
+def _value_or_reason(formula: Callable[[NllPair], float], nll: NllPair) -> tuple[float | None, str | None]:
+    try:
+        return formula(nll), None
+    except UnscorableError as error:
+        return None, error.reason
