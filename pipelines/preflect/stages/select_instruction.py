@@ -1,0 +1,68 @@
+"""Student selection 1: is the rewritten instruction, with its new response, harder for the student?"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from preflect.ports import Student
+from preflect.schemas import Instruction, Rejection, Response, Sample, Selection
+from preflect.schemas.stages import Metric
+from preflect.scoring import score_pair
+from preflect.stages.selection import of_metric, shown, with_new_scores
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelectInstruction:
+    """Keep the rewritten pair iff its IFD is higher than that of the pair it was made from.
+
+    Source: Li et al. 2024 (Selective Reflection-Tuning), selection after the reflection on the instruction.
+    """
+
+    student: Student
+    metric: Metric = "ifd_ppl"
+    name: str = "select_instruction"
+
+    async def run(self, sample: Sample) -> Sample | Rejection:
+        """The sample with both pairs' scores and a Selection; rejected where it has no response at all."""
+        response = sample.response
+        if response is None:
+            return sample.reject(self.name, "filter", "no_response", "there is no response to select")
+        rewrite = _rewritten_pair(sample)
+        if rewrite is None:
+            return _selected(sample, sample.instruction, response, won=False, reason="no rewrite: original kept")
+        return await self._choose(sample, response, rewrite)
+
+    async def _choose(self, sample: Sample, response: Response, rewrite: tuple[Instruction, Response]) -> Sample:
+        original = sample.instruction
+        old, new = await asyncio.gather(
+            score_pair(self.student, original, response, "forward", known=sample.scores),
+            score_pair(self.student, *rewrite, "forward", known=sample.scores),
+        )
+        before, after = of_metric(old, self.metric), of_metric(new, self.metric)
+        # Without both numbers there is nothing to compare, and the original is the safe choice.
+        won = before.value is not None and after.value is not None and after.value > before.value
+        kept = rewrite if won else (original, response)
+        reason = f"{self.metric} of rewrite {shown(after)}, of original {shown(before)}"
+        return _selected(with_new_scores(sample, *old, *new), *kept, won=won, reason=reason)
+
+
+def _rewritten_pair(sample: Sample) -> tuple[Instruction, Response] | None:
+    """The newest rewrite of the current instruction and the newest response written with it."""
+    current = sample.instruction.id
+    rewrites = [i for i in sample.instructions if i.origin == "rewrite" and current in i.parents]
+    if not rewrites:
+        return None
+    responses = [r for r in sample.responses_to(rewrites[-1].id) if r.origin == "rewrite"]
+    return (rewrites[-1], responses[-1]) if responses else None
+
+
+def _selected(sample: Sample, instruction: Instruction, response: Response, *, won: bool, reason: str) -> Sample:
+    selection = Selection(
+        stage="select_instruction",
+        instruction_id=instruction.id,
+        response_id=response.id,
+        rewrite_won=won,
+        reason=reason,
+    )
+    return sample.evolve(selections=(*sample.selections, selection))

@@ -1,0 +1,82 @@
+"""Student selection 2 and admission: can the student guess the instruction better from the rewritten response?"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Literal
+
+from preflect.ports import Student
+from preflect.schemas import Rejection, Response, Sample, Selection
+from preflect.schemas.stages import Metric
+from preflect.scoring import score_pair
+from preflect.stages.selection import of_metric, shown, with_new_scores
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelectResponse:
+    """Keep the rewritten response iff its reversed IFD is lower, then admit the pair iff both scores are low enough.
+
+    Source: Li et al. 2024 (Selective Reflection-Tuning), selection after the reflection on the response. `strict`
+    admits only samples whose rewritten response won, as in the released data; `recycle` admits every winner.
+    """
+
+    student: Student
+    mode: Literal["strict", "recycle"] = "recycle"
+    metric: Metric = "ifd_ppl"
+    threshold: float = 1.0
+    name: str = "select_response"
+
+    async def run(self, sample: Sample) -> Sample | Rejection:
+        """The sample with its scores and a Selection; rejected as `no_response`, `not_selected` or `not_admitted`."""
+        kept = sample.response
+        if kept is None:
+            return sample.reject(self.name, "filter", "no_response", "there is no response to select")
+        selected = await self._select(sample, kept)
+        selection = selected.selections[-1]
+        if self.mode == "strict" and not selection.rewrite_won:
+            return sample.reject(self.name, "filter", "not_selected", selection.reason)
+        return await self._admit(selected, selected.response_of(selection.response_id))
+
+    async def _select(self, sample: Sample, kept: Response) -> Sample:
+        rewrite = _rewritten_response(sample, kept)
+        if rewrite is None:
+            return _selected(sample, kept, won=False, reason="no rewrite: response kept")
+        instruction = sample.instruction
+        old, new = await asyncio.gather(
+            score_pair(self.student, instruction, kept, "reverse", known=sample.scores),
+            score_pair(self.student, instruction, rewrite, "reverse", known=sample.scores),
+        )
+        before, after = of_metric(old, "r_ifd_ppl"), of_metric(new, "r_ifd_ppl")
+        won = before.value is not None and after.value is not None and after.value < before.value
+        reason = f"r_ifd_ppl of rewrite {shown(after)}, of the response before {shown(before)}"
+        return _selected(with_new_scores(sample, *old, *new), rewrite if won else kept, won=won, reason=reason)
+
+    async def _admit(self, sample: Sample, response: Response) -> Sample | Rejection:
+        instruction = sample.instruction
+        forward, reverse = await asyncio.gather(
+            score_pair(self.student, instruction, response, "forward", known=sample.scores),
+            score_pair(self.student, instruction, response, "reverse", known=sample.scores),
+        )
+        scores = (of_metric(reverse, "r_ifd_ppl"), of_metric(forward, self.metric))
+        if all(score.value is not None and score.value < self.threshold for score in scores):
+            return with_new_scores(sample, *forward, *reverse)
+        numbers = ", ".join(f"{score.metric} {shown(score)}" for score in scores)
+        return sample.reject(self.name, "filter", "not_admitted", f"{numbers}; both must be below {self.threshold:g}")
+
+
+def _rewritten_response(sample: Sample, kept: Response) -> Response | None:
+    """The newest rewrite of the response that goes on."""
+    rewrites = [r for r in sample.responses if r.origin == "rewrite" and kept.id in r.parents]
+    return rewrites[-1] if rewrites else None
+
+
+def _selected(sample: Sample, response: Response, *, won: bool, reason: str) -> Sample:
+    selection = Selection(
+        stage="select_response",
+        instruction_id=sample.instruction.id,
+        response_id=response.id,
+        rewrite_won=won,
+        reason=reason,
+    )
+    return sample.evolve(selections=(*sample.selections, selection))

@@ -1,0 +1,237 @@
+"""The two selections: their whole truth table, what they ask the student, and what they keep."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Literal
+
+import pytest
+
+from preflect.ports import NllPair, ScoreQuery
+from preflect.schemas import Instruction, Message, Rejection, Response, Sample
+from preflect.scoring import no_score
+from preflect.stages.select_instruction import SelectInstruction
+from preflect.stages.select_response import SelectResponse
+
+Value = float | None
+LOSS = 4.0
+"""Unconditioned loss of everything the table student reads, in nats per token."""
+
+
+@dataclass
+class TableStudent:
+    """A student whose perplexity ratios are written down by direction and response; it counts what it is asked."""
+
+    forward: dict[str, Value] = field(default_factory=dict[str, Value])
+    reverse: dict[str, Value] = field(default_factory=dict[str, Value])
+    name: str = "table"
+    revision: str = "1"
+    template: str = "gpt2"
+    asked: list[ScoreQuery] = field(default_factory=list[ScoreQuery])
+
+    async def score(self, query: ScoreQuery) -> NllPair:
+        self.asked.append(query)
+        ratio = (self.forward if query.direction == "forward" else self.reverse)[query.response]
+        if ratio is None:
+            return no_score("unscorable:cut_away")
+        return NllPair(
+            conditioned=LOSS + math.log(ratio), unconditioned=LOSS, conditioned_tokens=9, unconditioned_tokens=9
+        )
+
+    @property
+    def sequences(self) -> int:
+        return 2 * len(self.asked)
+
+
+def instruction(text: str, origin: Literal["seed", "rewrite"] = "seed", parents: tuple[str, ...] = ()) -> Instruction:
+    return Instruction(messages=(Message(role="user", content=text),), origin=origin, parents=parents)
+
+
+def response(to: Instruction, text: str, improves: Response | None = None, *, rewrite: bool = False) -> Response:
+    return Response(
+        instruction_id=to.id,
+        text=text,
+        origin="rewrite" if rewrite or improves else "draft",
+        parents=(improves.id,) if improves else (),
+    )
+
+
+SEED = instruction("seed")
+HARDER = instruction("harder", "rewrite", (SEED.id,))
+DRAFT = response(SEED, "draft")
+NEW = response(HARDER, "new", rewrite=True)
+BETTER_DRAFT = response(SEED, "better draft", DRAFT)
+BETTER_NEW = response(HARDER, "better new", NEW)
+PLAIN = Sample(id=SEED.id, index=0, instructions=(SEED,), responses=(DRAFT,))
+REFLECTED = PLAIN.evolve(instructions=(SEED, HARDER), responses=(DRAFT, NEW))
+IMPROVED = PLAIN.evolve(responses=(DRAFT, BETTER_DRAFT))
+
+
+async def went_on(stage: SelectInstruction | SelectResponse, sample: Sample) -> Sample:
+    out = await stage.run(sample)
+    assert isinstance(out, Sample)
+    return out
+
+
+async def was_rejected(stage: SelectInstruction | SelectResponse, sample: Sample) -> Rejection:
+    out = await stage.run(sample)
+    assert isinstance(out, Rejection)
+    return out
+
+
+@pytest.mark.parametrize(("before", "after"), list(product([None, 0.5, 0.9, 1.3], repeat=2)))
+async def test_the_rewritten_pair_wins_iff_its_ifd_is_higher(before: Value, after: Value) -> None:
+    student = TableStudent(forward={"draft": before, "new": after})
+    out = await went_on(SelectInstruction(student=student), REFLECTED)
+    wins = before is not None and after is not None and after > before
+    assert (out.instruction, out.response) == ((HARDER, NEW) if wins else (SEED, DRAFT))
+    assert out.selections[-1].rewrite_won is wins
+    assert student.sequences == 4
+
+
+async def test_selection_of_the_instruction_keeps_both_pairs_scores_and_says_the_numbers() -> None:
+    student = TableStudent(forward={"draft": 0.5, "new": 0.75})
+    out = await went_on(SelectInstruction(student=student), REFLECTED)
+    values = {(s.response_id, s.metric): s.value for s in out.scores}
+    assert values == {
+        (DRAFT.id, "ifd_ppl"): pytest.approx(0.5),
+        (DRAFT.id, "ifd_loss"): pytest.approx((LOSS + math.log(0.5)) / LOSS),
+        (NEW.id, "ifd_ppl"): pytest.approx(0.75),
+        (NEW.id, "ifd_loss"): pytest.approx((LOSS + math.log(0.75)) / LOSS),
+    }
+    assert out.selections[-1].reason == "ifd_ppl of rewrite 0.7500, of original 0.5000"
+    assert out.responses == REFLECTED.responses
+
+
+async def test_an_unscorable_rewrite_loses_and_the_reason_is_kept() -> None:
+    student = TableStudent(forward={"draft": 0.5, "new": None})
+    out = await went_on(SelectInstruction(student=student), REFLECTED)
+    assert out.response == DRAFT
+    assert "unscorable:cut_away" in out.selections[-1].reason
+    assert {s.reason for s in out.scores if s.response_id == NEW.id} == {"unscorable:cut_away"}
+
+
+@pytest.mark.parametrize("sample", [PLAIN, REFLECTED.evolve(responses=(DRAFT,))])
+async def test_without_a_whole_rewritten_pair_the_original_goes_on_and_nobody_is_asked(sample: Sample) -> None:
+    student = TableStudent()
+    out = await went_on(SelectInstruction(student=student), sample)
+    assert (out.instruction, out.response, student.asked) == (SEED, DRAFT, [])
+    assert not out.selections[-1].rewrite_won
+
+
+async def test_the_newest_rewrite_of_the_current_instruction_is_the_one_compared() -> None:
+    newest = instruction("hardest", "rewrite", (SEED.id,))
+    stranger = instruction("of another", "rewrite", (HARDER.id,))
+    answer = response(newest, "newest", rewrite=True)
+    sample = REFLECTED.evolve(instructions=(SEED, HARDER, newest, stranger), responses=(DRAFT, NEW, answer))
+    out = await went_on(
+        SelectInstruction(student=TableStudent(forward={"draft": 0.5, "newest": 0.6})),
+        sample.evolve(responses=(*sample.responses, response(stranger, "stranger", rewrite=True))),
+    )
+    assert (out.instruction, out.response) == (newest, answer)
+
+
+async def test_the_metric_decides() -> None:
+    # ifd_loss ranks as ifd_ppl does only where the unconditioned losses are equal; here they are not.
+    class TwoLosses(TableStudent):
+        async def score(self, query: ScoreQuery) -> NllPair:
+            conditioned, alone = {"draft": (1.0, 2.0), "new": (5.0, 6.5)}[query.response]
+            return NllPair(conditioned=conditioned, unconditioned=alone, conditioned_tokens=9, unconditioned_tokens=9)
+
+    by_ppl = await went_on(SelectInstruction(student=TwoLosses(), metric="ifd_ppl"), REFLECTED)
+    by_loss = await went_on(SelectInstruction(student=TwoLosses(), metric="ifd_loss"), REFLECTED)
+    assert (by_ppl.response, by_loss.response) == (DRAFT, NEW)
+
+
+@pytest.mark.parametrize("stage", [SelectInstruction(student=TableStudent()), SelectResponse(student=TableStudent())])
+async def test_a_sample_without_any_response_is_rejected(stage: SelectInstruction | SelectResponse) -> None:
+    rejection = await was_rejected(stage, PLAIN.evolve(responses=()))
+    assert (rejection.cause, rejection.reason) == ("filter", "no_response")
+    assert (rejection.sample_id, rejection.stage) == (SEED.id, stage.name)
+
+
+REVERSED: tuple[Value, ...] = (None, 0.5, 0.9, 1.2)
+FORWARD: tuple[Value, ...] = (None, 0.8, 1.0, 1.2)
+
+
+@pytest.mark.parametrize("mode", ["strict", "recycle"])
+@pytest.mark.parametrize("has_rewrite", [False, True])
+async def test_selection_of_the_response_follows_its_whole_truth_table(
+    mode: Literal["strict", "recycle"], has_rewrite: bool
+) -> None:
+    for r_kept, r_rewrite, ifd_kept, ifd_rewrite in product(REVERSED, REVERSED, FORWARD, FORWARD):
+        student = TableStudent(
+            forward={"draft": ifd_kept, "better draft": ifd_rewrite},
+            reverse={"draft": r_kept, "better draft": r_rewrite},
+        )
+        wins = has_rewrite and r_kept is not None and r_rewrite is not None and r_rewrite < r_kept
+        final, r_final, ifd_final = (BETTER_DRAFT, r_rewrite, ifd_rewrite) if wins else (DRAFT, r_kept, ifd_kept)
+        good = r_final is not None and ifd_final is not None and r_final < 1 and ifd_final < 1
+        out = await SelectResponse(student=student, mode=mode).run(IMPROVED if has_rewrite else PLAIN)
+        if mode == "strict" and not wins:
+            assert isinstance(out, Rejection)
+            assert (out.cause, out.reason) == ("filter", "not_selected")
+        elif not good:
+            assert isinstance(out, Rejection)
+            assert (out.cause, out.reason) == ("filter", "not_admitted")
+        else:
+            assert isinstance(out, Sample)
+            assert out.response == final
+            assert out.selections[-1].rewrite_won is wins
+        assert student.sequences <= 6
+
+
+async def test_a_pair_that_is_not_admitted_is_rejected_with_its_numbers() -> None:
+    student = TableStudent(forward={"draft": 1.25}, reverse={"draft": 0.5})
+    rejection = await was_rejected(SelectResponse(student=student), PLAIN)
+    assert rejection.detail == "r_ifd_ppl 0.5000, ifd_ppl 1.2500; both must be below 1"
+
+
+async def test_the_threshold_is_an_option() -> None:
+    student = TableStudent(forward={"draft": 1.25}, reverse={"draft": 0.5})
+    assert (await went_on(SelectResponse(student=student, threshold=1.3), PLAIN)).response == DRAFT
+
+
+async def test_a_rewrite_of_another_response_is_not_compared() -> None:
+    other = response(SEED, "other draft")
+    sample = PLAIN.evolve(responses=(DRAFT, other, response(SEED, "better other", other)))
+    student = TableStudent(forward={"draft": 0.8}, reverse={"draft": 0.8})
+    out = await went_on(SelectResponse(student=student), sample)
+    assert out.response == DRAFT
+    assert [query.response for query in student.asked] == ["draft", "draft"]
+
+
+async def test_both_selections_together_ask_for_ten_sequences_at_most() -> None:
+    student = TableStudent(
+        forward={"draft": 0.5, "new": 0.6, "better new": 0.7}, reverse={"new": 0.8, "better new": 0.7}
+    )
+    first = await went_on(SelectInstruction(student=student), REFLECTED)
+    second = await went_on(SelectResponse(student=student), first.evolve(responses=(*first.responses, BETTER_NEW)))
+    assert (second.instruction, second.response) == (HARDER, BETTER_NEW)
+    assert student.sequences == 10
+
+
+async def test_a_score_that_the_sample_has_is_not_asked_for_again() -> None:
+    student = TableStudent(forward={"draft": 0.5, "new": 0.4}, reverse={"draft": 0.8})
+    first = await went_on(SelectInstruction(student=student), REFLECTED)
+    second = await went_on(SelectResponse(student=student), first)
+    assert [query.direction for query in student.asked] == ["forward", "forward", "reverse"]
+    assert len(second.scores) == len(first.scores) + 1
+
+
+@pytest.mark.parametrize("other", [TableStudent(name="b"), TableStudent(revision="2"), TableStudent(template="wiz")])
+async def test_another_students_score_is_no_score_of_this_one(other: TableStudent) -> None:
+    first = await went_on(SelectInstruction(student=TableStudent(forward={"draft": 0.5, "new": 0.4})), REFLECTED)
+    other.forward, other.reverse = {"draft": 0.9}, {"draft": 0.9}
+    await went_on(SelectResponse(student=other), first)
+    assert [query.direction for query in other.asked] == ["forward", "reverse"]
+
+
+async def test_selecting_again_from_the_same_scores_asks_nobody() -> None:
+    student = TableStudent(forward={"draft": 0.5, "new": 0.4})
+    first = await went_on(SelectInstruction(student=student), REFLECTED)
+    again = await went_on(SelectInstruction(student=TableStudent()), first)
+    assert again.scores == first.scores
+    assert again.response == first.response
