@@ -1,0 +1,1 @@
+"""Verifiers of form, by IFEval instruction id."""
