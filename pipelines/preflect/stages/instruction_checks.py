@@ -37,6 +37,7 @@ _AFTER: Final = re.compile(
     re.IGNORECASE,
 )
 _MATERIAL: Final = re.compile(r"[:\n]\s*\S|[\"\u201c\u00ab`'\u2018(\[]\s*\w|\d")
+_TEXT_BEFORE: Final = re.compile(r"[\n:\"\u201c\u2018`]|(?:^|\s)'")
 _ASK: Final = (
     r"\b(?:what(?:'s|\s+is|\s+are)|how(?:'s|\s+is)|tell\s+me|check|look\s+up|find(?:\s+out)?|give\s+me|report|show\s+me"
     r"|summari[sz]e)\s+(?:about\s+)?(?:the\s+)?"
@@ -94,7 +95,7 @@ def _invalid(text: str, prompt_text: str) -> str | None:
 
 
 def _unanswerable(text: str) -> str | None:
-    if (before := _BEFORE.search(text)) and not re.search(r"[\n:\"\u201c`]", text[: before.start()]):
+    if (before := _BEFORE.search(text)) and not _TEXT_BEFORE.search(text, 0, before.start()):
         return f"it works on {before[0]!r}, and nothing stands before it"
     if (after := _AFTER.search(text)) and not _MATERIAL.search(text, after.end()):
         return f"it works on {after[0]!r}, and nothing follows"

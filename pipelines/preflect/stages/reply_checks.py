@@ -17,13 +17,16 @@ _SERVE: Final = (
     r"(?:(?:directly\s+)?(?:help(?:\s+you)?\s+(?:with|create|write|find|do)|help\s+you\s*[.,!]|assist|fulfil|comply|provide"
     r"|answer\s+(?:that|this|your|the)|complete\s+(?:that|this|your)|do\s+(?:that|this)\b|engage\s+(?:in|with)"
     r"|(?:generat|creat|writ|produc|shar|giv|offer|discuss|support|process|access|view|open|brows)\w*\s+(?:an?y?|that|this|such|"
-    r"the|your|you|content|information|instructions|explicit|harmful)\b))"
+    r"the|your|you|content|information|instructions|explicit|harmful|external|websites?|links?)\b))"
 )
 _SORRY: Final = (
-    r"(?:(?:oh,?\s+)?(?:i'?m|i\s+am)\s+(?:\w+ly\s+|very\s+|so\s+)?sorry|sorry|(?:i|my)\s+(?:sincerely\s+)?apologi[sz]e?s?|i\s+regret"
+    r"(?:(?:oh,?\s+)?(?:i'?m|i\s+am)\s+(?:\w+ly\s+|very\s+|so\s+)?sorry|sorry|(?:i|my)\s+(?:sincerely\s+)?apolog(?:ise|ize|ies)|i\s+regret"
     r"|unfortunately|regrettably|i\s+appreciate\s+[^.]{0,60})\s*[,.;:-]*\s*(?:but|however)?\s*,?\s*(?:but\s+)?"
 )
-_AS_AN_AI: Final = r"as\s+an?\s+(?:ai|artificial\s+intelligence|(?:large\s+)?language\s+model)\b[^.!?]{0,60}?,?\s*"
+_AS_AN_AI: Final = (
+    r"as\s+an?\s+(?:ai|artificial\s+intelligence|(?:large\s+)?language\s+model)"
+    r"(?:\s+(?:language\s+)?(?:model|assistant|system|chatbot))?(?:\s+(?:developed|created|trained|made)\s+[^.,!?]{0,40})?,?\s*"
+)
 _REFUSAL: Final = re.compile(
     rf"(?:no,?\s+)?(?:{_SORRY})?(?:{_AS_AN_AI})?i(?:\s+|')?{_CANNOT}\s+{_SERVE}"
     rf"|{_SORRY}(?:{_AS_AN_AI})?i\s+(?:don'?t|do\s+not)\s+(?:have|see)\s+(?:access|enough|any|the)\b"
