@@ -1,0 +1,35 @@
+"""Values as JSON has them: what kind one is, and its name in a message."""
+
+from __future__ import annotations
+
+from typing import Final, TypeGuard
+
+_KINDS: Final[dict[type, str]] = {
+    type(None): "null",
+    bool: "true or false",
+    str: "text",
+    int: "a number",
+    float: "a number",
+    list: "a list",
+    dict: "an object",
+}
+
+
+def is_object(value: object) -> TypeGuard[dict[str, object]]:
+    """True for an object; its keys are text, as in all JSON."""
+    return isinstance(value, dict)
+
+
+def is_list(value: object) -> TypeGuard[list[object]]:
+    """True for a list."""
+    return isinstance(value, list)
+
+
+def kind_of(value: object) -> str:
+    """What the value is, in words."""
+    return _KINDS.get(type(value), f"of type {type(value).__name__}")
+
+
+def shortened(text: str, limit: int = 80) -> str:
+    """The text in quotes, on one line; of a long one the end, where an answer usually stands."""
+    return repr(text if len(text) <= limit else f"…{text[-limit:]}")
