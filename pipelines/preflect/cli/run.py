@@ -1,0 +1,131 @@
+"""`preflect quickstart`, `run` and `resume`: what makes a run go."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from preflect.cli.output import AsJson, Quiet, print_result
+from preflect.cli.progress import progress_shown
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from preflect.engine.plan import Plan
+    from preflect.engine.run import RunResult, Watch
+
+RunPath = Annotated[Path | None, typer.Option("--run", help="The run's folder; default data/runs/<name>-<time>.")]
+
+
+def quickstart(
+    samples: Annotated[int | None, typer.Option(min=1, help="Only so many of the shipped seeds.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the run and of the simulated endpoint.")] = 7,
+    run: RunPath = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Do the whole job on the shipped seeds: no key, no network, no GPU. Model replies are simulated."""
+    from preflect.adapters.shipped import shipped
+    from preflect.recipes import load
+
+    overrides = [f"seed={seed}"] + ([f"input.limit={samples}"] if samples else [])
+    _carry_out(lambda: load(shipped("recipes/quickstart.yaml"), overrides), run, quiet=quiet, as_json=as_json)
+
+
+def run(
+    recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.")],
+    input_path: Annotated[str | None, typer.Option("--input", help="Read this instead of the recipe's input.")] = None,
+    run: RunPath = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="A.B.C=VALUE", help="Override a key of the recipe.")
+    ] = None,
+    budget_usd: Annotated[float | None, typer.Option(help="Never spend more than this.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows of the input.")] = None,
+    engine: Annotated[str | None, typer.Option(help="distilabel (default) or local: in this process.")] = None,
+    skip_bad_rows: Annotated[
+        bool, typer.Option("--skip-bad-rows", help="Leave rows that can't be used out, in rejections.parquet.")
+    ] = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a recipe from its first sample to its report."""
+    from preflect.recipes import load
+
+    shortcuts = {
+        "input.path": input_path,
+        "limits.budget_usd": budget_usd,
+        "input.limit": limit,
+        "engine": engine,
+    }
+    given = [f"{key}={json.dumps(value)}" for key, value in shortcuts.items() if value is not None]
+    _carry_out(
+        lambda: load(recipe, [*(overrides or ()), *given], skip_bad_rows=skip_bad_rows),
+        run,
+        quiet=quiet,
+        as_json=as_json,
+    )
+
+
+def resume(
+    run: Annotated[str, typer.Argument(help="A run's folder, or its name under data/runs/.")],
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Go on where a stopped or killed run left off; no finished call is paid again."""
+    from preflect.engine.run import resume as go_on
+    from preflect.engine.run_folder import find_run
+    from preflect.recipes.plan import plan_to_resume
+
+    folder = find_run(run)
+    plan = plan_to_resume(folder)
+    with watched(quiet=quiet or as_json) as watch:
+        result = go_on(plan, folder, watch)
+    print_summary(result, as_json=as_json)
+
+
+def _carry_out(make_plan: Callable[[], Plan], path: Path | None, *, quiet: bool, as_json: bool) -> None:
+    from preflect.engine.run import run as start
+
+    plan = make_plan()
+    for note in plan.notes:
+        print(f"note: {note}", file=sys.stderr)
+    with watched(quiet=quiet or as_json) as watch:
+        result = start(plan, path, watch)
+    print_summary(result, as_json=as_json)
+
+
+def print_summary(result: RunResult, *, as_json: bool) -> None:
+    """Say what came of a run."""
+    from preflect.cli.summary import document_of, text_of
+
+    print_result(document_of(result), text_of(result), as_json=as_json)
+
+
+@contextmanager
+def watched(*, quiet: bool) -> Generator[Watch]:
+    """Progress on the terminal; the first Ctrl-C asks the run to stop, a second one ends it at once."""
+    from preflect.engine.run import Watch
+
+    asked = threading.Event()
+
+    def ask(_signal: int, _frame: FrameType | None) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+        print("stopping: waiting for the calls in flight (Ctrl-C again to end at once)", file=sys.stderr)
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with progress_shown(quiet=quiet) as publish:
+            yield Watch(stop_requested=asked.is_set, publish=publish)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

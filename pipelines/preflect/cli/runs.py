@@ -1,0 +1,99 @@
+"""`preflect runs`, `show` and `report`: looking at runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from preflect.cli.output import AsJson, print_result
+from preflect.errors import InputError
+
+RunName = Annotated[str, typer.Argument(help="A run's folder, or its name under data/runs/.")]
+
+
+def runs(
+    folder: Annotated[Path, typer.Option(help="Where the runs are.")] = Path("data/runs"), as_json: AsJson = False
+) -> None:
+    """List the runs, newest last."""
+    from preflect.engine.run_folder import RunFolder
+
+    found = [(path.parent.name, RunFolder(path.parent).manifest()) for path in folder.glob("*/manifest.json")]
+    found.sort(key=lambda entry: entry[1].started_at)
+    rows = [
+        {
+            "run": name,
+            "status": manifest.status,
+            "started_at": manifest.started_at,
+            "samples": manifest.stages[-1].rows_out if manifest.stages else None,
+            "calls": sum(count.calls for count in manifest.calls),
+            "cost_usd": round(sum(count.cost_usd for count in manifest.calls), 6),
+            "simulated": manifest.simulated,
+        }
+        for name, manifest in found
+    ]
+    print_result(rows, _table(rows) or f"there are no runs under {folder}", as_json=as_json)
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    """Columns as wide as their widest cell."""
+    if not rows:
+        return ""
+    lines = [[*rows[0]], *([_cell(value) for value in row.values()] for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "-" if value is None else str(value)
+
+
+def show(
+    run: RunName,
+    sample_id: Annotated[
+        str | None, typer.Argument(help="A sample's id, its beginning, or the input row's id.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a run, or the whole chain of one sample."""
+    from preflect.cli.chain import chain_of
+    from preflect.cli.summary import document_of, text_of
+    from preflect.engine.run import RunResult
+    from preflect.engine.run_folder import find_run
+
+    folder = find_run(run)
+    if sample_id is None:
+        result = RunResult(folder, folder.manifest())
+        print_result(document_of(result), text_of(result), as_json=as_json)
+        return
+    for sample, rejection in _samples(run):
+        if sample.id.startswith(sample_id) or sample.source_id == sample_id:
+            document = {
+                "sample": sample.model_dump(mode="json"),
+                "rejection": rejection.model_dump(mode="json") if rejection else None,
+            }
+            print_result(document, chain_of(sample, rejection), as_json=as_json)
+            return
+    raise InputError(f"run {folder.path} has no sample {sample_id!r}; ids are in {folder.path / 'samples'}")
+
+
+def _samples(run: str) -> Any:
+    from preflect.engine.run_folder import find_run
+
+    folder = find_run(run)
+    yield from ((sample, None) for sample in folder.samples())
+    if folder.rejections_path.exists():
+        yield from ((sample, rejection) for rejection, sample in folder.rejections() if sample)
+
+
+def report(run: RunName, as_json: AsJson = False) -> None:
+    """Write report.html anew."""
+    from preflect.engine.run_folder import find_run
+    from preflect.recipes.finish import report as write_report
+
+    folder = find_run(run)
+    write_report(folder, folder.manifest())
+    print_result({"report": str(folder.report_path)}, f"wrote {folder.report_path}", as_json=as_json)

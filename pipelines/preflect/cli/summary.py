@@ -1,0 +1,104 @@
+"""A run in a few lines: the funnel, what it cost, what it wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from preflect.cli.progress import clock_text, cost_text
+from preflect.recipes.finish import truth_summary
+
+if TYPE_CHECKING:
+    from preflect.engine.run import RunResult
+    from preflect.schemas import Manifest
+    from preflect.scoring.truth import TruthSummary
+
+
+def document_of(result: RunResult) -> dict[str, Any]:
+    """The manifest, where things are, and for a simulated run how well it did."""
+    truth = truth_summary(result.folder) if result.manifest.status == "done" else None
+    return {
+        "run": str(result.folder.path),
+        "report": str(result.folder.report_path),
+        "manifest": result.manifest.model_dump(mode="json"),
+        "simulation": shares_of(truth) if truth else None,
+    }
+
+
+def shares_of(truth: TruthSummary) -> dict[str, float | None]:
+    """The shares by name; None where there was nothing to count."""
+    return {
+        "chosen_better_share": truth.chosen_better_share,
+        "repaired_share": truth.repaired_share,
+        "broken_share": truth.broken_share,
+        "judge_accuracy": truth.judge_accuracy,
+        "unknown_share": truth.unknown_share,
+    }
+
+
+def text_of(result: RunResult) -> str:
+    """The same for people."""
+    return "\n".join(_lines(result))
+
+
+def _lines(result: RunResult) -> Iterator[str]:
+    manifest = result.manifest
+    yield f"{manifest.name}: {manifest.status}" + ("  (simulated)" if manifest.simulated else "")
+    if manifest.message:
+        yield manifest.message
+    yield from _funnel(manifest)
+    yield ""
+    yield _cost(manifest)
+    for export in manifest.exports:
+        refused = f"; refused: {_listed(export.refused)}" if export.refused else ""
+        yield f"{export.kind:<8} {export.train:,} train + {export.test:,} test rows{refused}"
+    if manifest.status == "done":
+        truth = truth_summary(result.folder)
+        if truth:
+            yield from _truth(truth)
+    yield f"run      {result.folder.path}"
+    if result.folder.report_path.exists():
+        yield f"report   {result.folder.report_path}"
+
+
+def _funnel(manifest: Manifest) -> Iterator[str]:
+    width = max([len(count.stage) for count in manifest.stages], default=5)
+    if manifest.stages:
+        yield f"{'stage':<{width}}  {'in':>7}  {'out':>7}  rejected"
+    if manifest.input_rejected:
+        yield f"{'input':<{width}}  {manifest.input_rows:>7,}  {'':>7}  {manifest.input_rejected:,}"
+    for count in manifest.stages:
+        reasons = f"{count.rejected:,}" + (f" ({_listed(count.reasons)})" if count.rejected else "")
+        made = f", {count.made:,} made" if count.made else ""
+        lost = f", candidates lost: {_listed(count.candidates_lost)}" if count.candidates_lost else ""
+        yield f"{count.stage:<{width}}  {count.rows_in:>7,}  {count.rows_out:>7,}  {reasons}{made}{lost}"
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    most_first = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{reason} {number:,}" for reason, number in most_first)
+
+
+def _cost(manifest: Manifest) -> str:
+    calls = sum(count.calls for count in manifest.calls)
+    tokens = sum(count.prompt_tokens + count.completion_tokens for count in manifest.calls)
+    cost_usd = sum(count.cost_usd for count in manifest.calls)
+    return f"calls    {calls:,}, {tokens:,} tokens, {cost_text(cost_usd)}, {clock_text(manifest.seconds)} min"
+
+
+def _truth(truth: TruthSummary) -> Iterator[str]:
+    pairs = truth.chosen_better + truth.chosen_equal + truth.chosen_worse
+    if truth.chosen_better_share is not None:
+        yield f"truth    chosen is truly better than rejected in {truth.chosen_better_share:.1%} of {pairs:,} pairs"
+    if truth.repaired_share is not None:
+        yield (
+            f"         reflection repaired {truth.repaired:,} of {truth.faulty_drafts:,} faulty responses, "
+            f"broke {truth.broken:,} of {truth.sound_drafts:,} sound ones"
+        )
+    if truth.judge_accuracy is not None:
+        yield f"         the judge ordered {truth.judge_accuracy:.1%} of {truth.judged:,} unequal pairs rightly"
+    if truth.responses_unknown:
+        yield (
+            f"         {truth.responses_unknown:,} of {truth.responses:,} responses are to instructions that the "
+            "simulator does not know: generic text"
+        )
