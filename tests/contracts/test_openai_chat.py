@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,7 +57,7 @@ class Endpoint:
 
 
 @asynccontextmanager
-async def served(endpoint: Endpoint) -> AsyncIterator[str]:
+async def served(endpoint: Endpoint) -> AsyncGenerator[str]:
     app = web.Application()
     app.router.add_post("/v1/chat/completions", endpoint.handle)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -81,9 +81,10 @@ class Rig:
 @asynccontextmanager
 async def rig(
     endpoint: Endpoint, path: Path, *, key: str = "", budget_usd: float | None = None, **options: Any
-) -> AsyncIterator[Rig]:
+) -> AsyncGenerator[Rig]:
     async with served(endpoint) as base_url:
-        spec = OpenAIModel(model="m", base_url=base_url, **({"timeout_s": 5.0} | options))
+        given: dict[str, Any] = {"timeout_s": 5.0} | options
+        spec = OpenAIModel(model="m", base_url=base_url, **given)
         gate, meter = RunGate(), Meter(None)
         meter.expect((), ("teacher",))
         with open_journal(path / "journal.sqlite") as journal:
@@ -174,7 +175,7 @@ async def test_a_refused_request_fails_at_once_with_the_endpoints_words(tmp_path
 
     endpoint = Endpoint(answer)
     async with rig(endpoint, tmp_path) as r:
-        with pytest.raises(CallError, match="call_failed: HTTP 404: .*no such model"):
+        with pytest.raises(CallError, match=r"call_failed: HTTP 404: .*no such model"):
             await r.model.complete(ask())
     assert len(endpoint.bodies) == 1
 

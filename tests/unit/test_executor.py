@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -56,13 +56,15 @@ class Fail:
 
 def connect_to(*stages: Stage) -> Connect:
     @asynccontextmanager
-    async def connect() -> AsyncIterator[Sequence[Stage]]:
+    async def connect() -> AsyncGenerator[Sequence[Stage]]:
         yield stages
 
     return connect
 
 
-def executor(*stages: Stage, open_samples: int = 16, max_rejected: float = 1.0, gate: RunGate | None = None) -> Executor:
+def executor(
+    *stages: Stage, open_samples: int = 16, max_rejected: float = 1.0, gate: RunGate | None = None
+) -> Executor:
     meter = Meter(None)
     meter.expect([stage.name for stage in stages], [])
     return Executor(
@@ -148,13 +150,15 @@ def test_a_closed_gate_ends_the_stream_after_what_was_open() -> None:
     gate = RunGate()
     finished: list[int] = []
     runner = executor(Sleep(pause=lambda _: 0.01), open_samples=5, gate=gate)
-    with (
-        pytest.raises(InterruptedRunError, match="enough"),
-        runner.stream(enumerate(map(sample, range(1000)))) as outcomes,
-    ):
-        for outcome in outcomes:
-            finished.append(outcome.ordinal)
-            gate.close(InterruptedRunError("enough"))
+
+    def read() -> None:
+        with runner.stream(enumerate(map(sample, range(1000)))) as outcomes:
+            for outcome in outcomes:
+                finished.append(outcome.ordinal)
+                gate.close(InterruptedRunError("enough"))
+
+    with pytest.raises(InterruptedRunError, match="enough"):
+        read()
     assert 1 <= len(finished) < 20
 
 

@@ -111,7 +111,7 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_journal_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "j.sqlite").write_bytes(b"this is text, and long enough to be looked at as a database header" * 20)
-    with pytest.raises(RunError, match="j.sqlite"):
+    with pytest.raises(RunError, match=r"j\.sqlite"):
         Journal(tmp_path / "j.sqlite")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Set
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -52,7 +52,7 @@ def call_key(served_model: str, structured: str, request: ChatRequest, sampling:
 
 
 def request_body(
-    served_model: str, structured: str, request: ChatRequest, sampling: Sampling, refused: Set[str]
+    served_model: str, structured: str, request: ChatRequest, sampling: Sampling, refused: AbstractSet[str]
 ) -> dict[str, Any]:
     """The body of `POST /chat/completions`; options in `refused` are put otherwise or left out."""
     style = _format_style(structured, request, refused)
@@ -68,7 +68,7 @@ def request_body(
     return body
 
 
-def _format_style(structured: str, request: ChatRequest, refused: Set[str]) -> str:
+def _format_style(structured: str, request: ChatRequest, refused: AbstractSet[str]) -> str:
     if request.json_schema is None:
         return "text"
     return "tags" if "response_format" in refused else structured
@@ -109,7 +109,7 @@ def read_completion(content: bytes) -> Completion:
         raise BadBodyError(f"the reply is no chat completion: {content[:200]!r}") from error
     text: str = message.get("content") or message.get("refusal") or ""
     thinking, text = _split_thinking(text, message.get("reasoning_content") or message.get("reasoning"))
-    usage = body.get("usage") or {}
+    usage: dict[str, Any] = body.get("usage") or {}
     return Completion(
         text=text,
         thinking=thinking,

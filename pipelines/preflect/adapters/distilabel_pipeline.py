@@ -1,10 +1,8 @@
 """The process that runs one phase as a distilabel pipeline: `python -m preflect.adapters.distilabel_pipeline`.
 
 What distilabel 1.5.3 does to those who trust it, and what is done about each, is tested one by one in
-`tests/contracts/test_distilabel_traps.py`.
+`tests/contracts/test_distilabel_traps.py`. Annotations here are evaluated: distilabel looks for `StepInput` itself.
 """
-
-from __future__ import annotations
 
 import logging
 import os
@@ -17,11 +15,12 @@ from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import orjson
 from distilabel.pipeline import Pipeline
 from distilabel.steps.base import GeneratorStep, GlobalStep, Step, StepInput
+from distilabel.typing import GeneratorStepOutput, StepColumns, StepOutput
 from pydantic import PrivateAttr
 
 from preflect.adapters.distilabel_rows import Counted, end_row, read_row, row_of
@@ -34,9 +33,6 @@ from preflect.engine.progress import Snapshot
 from preflect.engine.run_folder import RunFolder
 from preflect.engine.sitting import Sitting
 from preflect.errors import PreflectError, RunError
-
-if TYPE_CHECKING:
-    from distilabel.typing import GeneratorStepOutput, StepColumns, StepOutput
 
 BATCH: Final = 256
 """Rows handed on at a time: a batch costs distilabel some 20 ms, however small it is."""
@@ -194,7 +190,7 @@ def run_phase(run_path: str, phase_number: int, entry: str) -> None:
     with tempfile.TemporaryDirectory(prefix="preflect-") as cache:
         # Its resume hangs or returns stale rows: nothing it caches outlives this block.
         with Pipeline(name=f"phase-{phase_number}", cache_dir=cache) as pipeline:
-            last: Step = Write(name="write", **share)
+            last: Step = Write(name="write", input_batch_size=BATCH, **share)
             Stream(name="stream", batch_size=BATCH, **share).connect(last)
             if closes:
                 last.connect(Close(name="close", **share))
@@ -203,13 +199,16 @@ def run_phase(run_path: str, phase_number: int, entry: str) -> None:
 
 def end_with_parent() -> None:
     """Kill this process's whole group when the run's process is gone: its end of our standard input then closes."""
-    sys.stdin.buffer.read()
+    # Not through sys.stdin: its lock, held here, would break the interpreter at its own end.
+    while os.read(sys.stdin.fileno(), 1):
+        pass
     with suppress(ProcessLookupError):
         os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
 def main(arguments: Sequence[str]) -> None:
     """Run path, phase number and the plan's entry, as `DistilabelRunner` gives them."""
+    sys.excepthook = sys.__excepthook__  # distilabel brings one that prints every local variable, keys included
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # else a line for every request
     threading.Thread(target=end_with_parent, daemon=True).start()
     run_path, phase_number, entry = arguments

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
@@ -112,11 +112,12 @@ class OpenAIChat:
 
     async def _ask_metered(self, key: str, request: ChatRequest, sampling: Sampling) -> StoredCall:
         self._meter.started(self.name)
-        call = None
         try:
             call = await self._ask_within_deadline(key, request, sampling)
-        finally:
-            self._meter.finished_call(self.name, call)
+        except BaseException:
+            self._meter.finished_call(self.name, None)
+            raise
+        self._meter.finished_call(self.name, call)
         return call
 
     async def _keep_pace(self, tokens: int) -> None:
@@ -181,9 +182,10 @@ class OpenAIChat:
         return bool(new)
 
     async def _post(self, key: str, request: ChatRequest, sampling: Sampling) -> StoredCall:
-        body = request_body(self._served_model, self._spec.structured, request, sampling, self._refused)
+        body: Any = request_body(self._served_model, self._spec.structured, request, sampling, self._refused)
         since = time.monotonic()
-        raw = await self._client.chat.completions.with_raw_response.create(**body)
+        create: Any = self._client.chat.completions.with_raw_response.create
+        raw = await create(**body)
         reply = read_completion(raw.http_response.content)
         return StoredCall(
             key=key,
@@ -228,7 +230,7 @@ async def open_chat(
     purse: Purse,
     gate: Gate,
     meter: CallMeter,
-) -> AsyncIterator[dict[str, OpenAIChat]]:
+) -> AsyncGenerator[dict[str, OpenAIChat]]:
     """Clients for several models, closed together at the end of the block.
 
     Args: addresses gives base URL, key and the model's name at the endpoint, by name in the recipe.

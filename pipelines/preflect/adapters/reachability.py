@@ -24,8 +24,8 @@ def check_endpoint(name: str, spec: OpenAIModel) -> None:
         answer = requests.get(url, headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=WAIT_S)
     except requests.RequestException as error:
         raise InputError(
-            f"models.{name}.base_url: {spec.base_url} does not answer ({type(error).__name__}); start the server or mend "
-            f"the address: --set models.{name}.base_url=http://127.0.0.1:8000/v1"
+            f"models.{name}.base_url: {spec.base_url} does not answer ({type(error).__name__}); start the server or "
+            f"mend the address: --set models.{name}.base_url=http://127.0.0.1:8000/v1"
         ) from error
     if answer.status_code in (requests.codes.unauthorized, requests.codes.forbidden):
         variable = f"the key in {spec.api_key_env}" if spec.api_key_env else "a request without a key (api_key_env)"

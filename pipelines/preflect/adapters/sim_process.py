@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from preflect.schemas import SimModel
 
 
 @contextmanager
-def simulated_endpoint(spec: SimModel, seed: int, truth: Path, known: Sequence[Path], log: Path) -> Iterator[str]:
+def simulated_endpoint(spec: SimModel, seed: int, truth: Path, known: Sequence[Path], log: Path) -> Generator[str]:
     """Base URL of a fresh simulator on a free loopback port, while the block runs.
 
     It stops when this process ends, however that happens: its standard input then closes.

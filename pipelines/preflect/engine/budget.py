@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from preflect.errors import BudgetError
@@ -19,7 +19,7 @@ class Budget:
         self._changed = asyncio.Condition()
 
     @asynccontextmanager
-    async def hold(self, most_usd: float) -> AsyncIterator[None]:
+    async def hold(self, most_usd: float) -> AsyncGenerator[None]:
         """Set `most_usd` aside while the block runs, once calls in flight have left room for it.
 
         Raises: BudgetError when the limit could be passed although nothing else is in flight.

@@ -31,8 +31,8 @@ def count_stages(plan: Plan, folder: RunFolder, journal: Journal, input_rejected
     counts = tuple(_walk(plan, folder, plan.input_rows - input_rejected, rejected))
     if counts[-1].rows_out != survivors:
         raise RunError(
-            f"rows were lost: {counts[-1].rows_out} should have come out of stage '{counts[-1].stage}', {survivors} are in "
-            f"{folder.path / 'samples'}; see {folder.log_path}"
+            f"rows were lost: {counts[-1].rows_out} should have come out of stage '{counts[-1].stage}', {survivors} "
+            f"are in {folder.path / 'samples'}; see {folder.log_path}"
         )
     return tuple(
         count.evolve(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from preflect.engine.executor import Outcome
 from preflect.engine.storage import read_rejections, read_samples, write_rejections, write_samples
@@ -117,7 +117,7 @@ class BlockWriter:
             self._dataset.write_partial(block, outcomes)
         self._open = {}
 
-    def __enter__(self) -> BlockWriter:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:

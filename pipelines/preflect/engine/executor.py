@@ -10,14 +10,14 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
 from preflect.engine.gate import RunGate
 from preflect.engine.meter import Meter
-from preflect.errors import CallError, PreflectError, RunError, StoppedError, TooManyRejectionsError
+from preflect.errors import CallError, PreflectError, ReplyError, RunError, StoppedError, TooManyRejectionsError
 from preflect.ports import Stage
 from preflect.schemas import Rejection, Sample
 
@@ -38,7 +38,7 @@ Tick = Callable[[], None]
 
 
 @asynccontextmanager
-async def ticking(tick: Tick) -> AsyncIterator[None]:
+async def ticking(tick: Tick) -> AsyncGenerator[None]:
     """Call `tick` regularly while the block runs, and once at its end."""
 
     async def beat() -> None:
@@ -86,7 +86,7 @@ class Executor:
         self._lost = 0
 
     @contextmanager
-    def stream(self, samples: Iterable[tuple[int, Sample]]) -> Iterator[Iterator[Outcome]]:
+    def stream(self, samples: Iterable[tuple[int, Sample]]) -> Generator[Iterator[Outcome]]:
         """An iterator over the outcomes in order of completion, while the event loop runs in a thread of its own.
 
         Raises (while iterating): StoppedError when the gate was closed and all calls in flight have come back;
@@ -118,9 +118,7 @@ class Executor:
             failure = group.exceptions[0]
         exchange.close(failure or self._gate.closed_by)
 
-    async def _work(
-        self, samples: Iterator[tuple[int, Sample]], stages: Sequence[Stage], exchange: _Exchange
-    ) -> None:
+    async def _work(self, samples: Iterator[tuple[int, Sample]], stages: Sequence[Stage], exchange: _Exchange) -> None:
         for ordinal, sample in samples:
             try:
                 outcome = await self._through(ordinal, sample, stages)
@@ -143,13 +141,12 @@ class Executor:
     async def _apply(self, stage: Stage, sample: Sample) -> Sample | Rejection:
         self._meter.entered(stage.name)
         since = time.monotonic()
-        result: Sample | Rejection | None = None
         try:
             result = await stage.run(sample)
         except CallError as error:
-            result = sample.reject(stage.name, "call", error.reason, error.detail)
-        finally:
-            self._meter.left(stage.name, time.monotonic() - since, rejected=isinstance(result, Rejection))
+            cause = "reply" if isinstance(error, ReplyError) else "call"
+            result = sample.reject(stage.name, cause, error.reason, error.detail)
+        self._meter.left(stage.name, time.monotonic() - since, rejected=isinstance(result, Rejection))
         return result
 
     def _count(self, outcome: Outcome) -> None:
@@ -163,8 +160,8 @@ class Executor:
             assert outcome.rejection is not None
             self._gate.close(
                 TooManyRejectionsError(
-                    f"{self._lost} of {self._finished} samples were lost to failed calls or unusable replies, more than "
-                    f"limits.max_rejected = {self._max_rejected:g} allows; the last one: stage "
+                    f"{self._lost} of {self._finished} samples were lost to failed calls or unusable replies, more "
+                    f"than limits.max_rejected = {self._max_rejected:g} allows; the last one: stage "
                     f"'{outcome.rejection.stage}', {outcome.rejection.reason}: {outcome.rejection.detail[:300]}"
                 )
             )

@@ -6,7 +6,7 @@ import asyncio
 import queue
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import astuple, fields
 from pathlib import Path
@@ -19,8 +19,9 @@ from preflect.schemas import CallCounts
 FORMAT_VERSION: Final = 1
 
 _COLUMNS: Final = tuple(f.name for f in fields(StoredCall))
-_FIND: Final = f"SELECT {', '.join(_COLUMNS)} FROM calls WHERE key = ?"  # noqa: S608  (column names are our own)
-_INSERT: Final = f"INSERT OR IGNORE INTO calls ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
+_LISTED: Final = ", ".join(_COLUMNS)
+_FIND: Final = f"SELECT {_LISTED} FROM calls WHERE key = ?"  # noqa: S608  (column names are our own)
+_INSERT: Final = f"INSERT OR IGNORE INTO calls ({_LISTED}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS calls (
     key TEXT PRIMARY KEY, model TEXT NOT NULL, stage TEXT NOT NULL, sample_id TEXT NOT NULL, text TEXT NOT NULL,
@@ -144,7 +145,7 @@ def _settle(batch: list[_Pending], failure: RunError | None) -> None:
 
 
 @contextmanager
-def open_journal(path: Path) -> Iterator[Journal]:
+def open_journal(path: Path) -> Generator[Journal]:
     """A journal that is closed, and so complete on disk, when the block ends."""
     journal = Journal(path)
     try:

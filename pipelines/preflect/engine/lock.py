@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -14,7 +14,7 @@ from preflect.errors import InputError
 
 
 @contextmanager
-def sole_use(live: Path, wait_s: float = 10.0) -> Iterator[None]:
+def sole_use(live: Path, wait_s: float = 10.0) -> Generator[None]:
     """Hold the run alone at first, then shared with the workers it starts, until the block ends.
 
     Workers of a killed sitting hold the lock until they too are gone, so no call is paid by two at once.
@@ -38,14 +38,15 @@ def _take(file: IO[str], wait_s: float) -> None:
         except BlockingIOError as error:
             if time.monotonic() > deadline:
                 file.seek(0)
-                raise InputError(f"process {file.read() or '?'} is at work on this run; wait for it or stop it") from error
+                worker = file.read() or "?"
+                raise InputError(f"process {worker} is at work on this run; wait for it or stop it") from error
             time.sleep(0.1)
         else:
             return
 
 
 @contextmanager
-def shared_use(live: Path) -> Iterator[None]:
+def shared_use(live: Path) -> Generator[None]:
     """Hold the run as a worker of the sitting that owns it."""
     with (live / "lock").open("a+") as file:
         fcntl.flock(file, fcntl.LOCK_SH)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from itertools import chain
 
@@ -17,7 +17,7 @@ from preflect.schemas import Rejection, Sample
 
 
 @contextmanager
-def stream_phase(sitting: Sitting, phase: Phase) -> Iterator[Iterator[Outcome]]:
+def stream_phase(sitting: Sitting, phase: Phase) -> Generator[Iterator[Outcome]]:
     """The outcomes of the phase's per-sample stages for all samples whose block is not on disk yet.
 
     Raises (while iterating): StoppedError, RunError.
@@ -72,7 +72,7 @@ def _still_to_do(sitting: Sitting, phase: Phase, done: list[Outcome]) -> Iterato
 
 
 @asynccontextmanager
-async def _open_stages(tools: Tools, phase: Phase) -> AsyncIterator[Sequence[Stage]]:
+async def _open_stages(tools: Tools, phase: Phase) -> AsyncGenerator[Sequence[Stage]]:
     async with tools.sitting.plan.connect(phase, tools.wiring) as connected:
         yield connected.stages
 

@@ -99,6 +99,8 @@ class Plan:
     report: Callable[[RunFolder, Manifest], None]
     prompts: Mapping[str, str]
     """Version of each prompt that the stages use, by name."""
+    notes: tuple[str, ...] = ()
+    """What is allowed in the recipe, and probably not meant."""
 
     @property
     def phases(self) -> tuple[Phase, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -62,7 +62,9 @@ def run(plan: Plan, path: Path | None = None, watch: Watch | None = None) -> Run
     """
     folder = RunFolder(path or new_run_path(plan.recipe))
     if folder.manifest_path.exists():
-        raise InputError(f"{folder.path} already holds a run; go on with `preflect resume {folder.path}`, or name another")
+        raise InputError(
+            f"{folder.path} already holds a run; go on with `preflect resume {folder.path}`, or name another folder"
+        )
     folder.path.mkdir(parents=True, exist_ok=True)
     folder.write_recipe(plan.recipe)
     folder.write_manifest(_first_manifest(plan))
@@ -118,7 +120,7 @@ def _sit(plan: Plan, folder: RunFolder, watch: Watch) -> RunResult:
 
 
 @contextmanager
-def _timed(folder: RunFolder) -> Iterator[None]:
+def _timed(folder: RunFolder) -> Generator[None]:
     since = time.monotonic()
     try:
         yield
@@ -128,7 +130,7 @@ def _timed(folder: RunFolder) -> Iterator[None]:
 
 
 @contextmanager
-def _reasons_kept(folder: RunFolder) -> Iterator[None]:
+def _reasons_kept(folder: RunFolder) -> Generator[None]:
     """Write down why a sitting ended before its time, and say how to go on."""
     try:
         yield

@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import orjson
 from pydantic import ValidationError
@@ -39,7 +39,7 @@ class RunFolder:
         """Only while a run is under way: lock, progress, requests to stop."""
 
     def phase(self, number: int, *, closed: bool, last: bool) -> Dataset:
-        """The dataset after a phase's stream, or (`closed`) after its whole-set stage; the run's last one is `samples/`."""
+        """The dataset after a phase's stream, or (`closed`) its whole-set stage; the run's last one is `samples/`."""
         name = f"{number}-closed" if closed else f"{number}"
         folder = self.path / "samples" if last else self.path / "phases" / name
         return Dataset(folder, self.path / "phases" / f"{name}-rejected")
@@ -68,15 +68,23 @@ class RunFolder:
 
     def recipe(self) -> Recipe:
         """The recipe as run."""
-        return Recipe.model_validate_json(orjson.dumps(YAML(typ="safe").load(self.recipe_path)))
+        return Recipe.model_validate_json(orjson.dumps(_yaml().load(self.recipe_path)))
 
     def write_recipe(self, recipe: Recipe) -> None:
         """Write the recipe as run: every default and override in its place."""
         text = io.StringIO()
-        yaml = YAML()
-        yaml.width = 100
+        yaml = _yaml()
         yaml.dump(recipe.model_dump(mode="json", exclude_none=True), text)
         write_text_atomically(self.recipe_path, text.getvalue())
+
+
+def _yaml() -> Any:
+    # Untyped on purpose: ruamel leaves the streams of load and dump without types.
+    yaml: Any = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False
+    yaml.width = 100
+    return yaml
 
 
 def new_run_path(recipe: Recipe, runs: Path = RUNS) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -49,7 +49,7 @@ class Sitting:
         return (row.evolve(simulated=True) for row in rows) if marked else rows
 
     @contextmanager
-    def tools(self, total: int | None) -> Iterator[Tools]:
+    def tools(self, total: int | None) -> Generator[Tools]:
         """Journal, money, gate and counts, open while the block runs."""
         limits = self.plan.recipe.limits
         with open_journal(self.folder.journal_path) as journal:

@@ -8,7 +8,7 @@ from preflect.engine.run_folder import RunFolder
 from preflect.export import export_run
 from preflect.report import render_report
 from preflect.schemas import ExportCounts, ExportSpec, Manifest
-from preflect.scoring.truth import Truth, read_truth
+from preflect.scoring.truth import Truth, TruthSummary, read_truth, summarise
 
 
 def export(folder: RunFolder, to: Path | None = None, spec: ExportSpec | None = None) -> tuple[ExportCounts, ...]:
@@ -35,3 +35,9 @@ def truth_of(folder: RunFolder) -> Truth | None:
         return None
     with folder.truth_path.open(encoding="utf-8") as lines:
         return read_truth(lines)
+
+
+def truth_summary(folder: RunFolder) -> TruthSummary | None:
+    """How well a simulated run did by what is true; None where nothing was simulated."""
+    truth = truth_of(folder)
+    return summarise(truth, folder.samples()) if truth else None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -19,8 +20,8 @@ from preflect.engine.run_folder import RunFolder
 from preflect.errors import DataError
 from preflect.prompts import load_prompt
 from preflect.recipes.finish import export, report
-from preflect.recipes.load import load_recipe
 from preflect.recipes.order import check_order
+from preflect.recipes.read import load_recipe
 from preflect.recipes.stages import connect
 from preflect.schemas import OpenAIModel, Recipe, SimModel
 
@@ -40,9 +41,9 @@ def load(path: Path | str, overrides: Sequence[str] = (), *, skip_bad_rows: bool
     found = survey(recipe.input)
     if found.bad_count and not skip_bad_rows:
         raise DataError(found.complaint(loaded.recipe.input.path))
-    check_order(recipe, has_response=found.has_response, source=loaded.source)
+    notes = check_order(recipe, has_response=found.has_response, source=loaded.source)
     check_endpoints(recipe)
-    return make_plan(recipe, found)
+    return replace(make_plan(recipe, found), notes=notes)
 
 
 def check_endpoints(recipe: Recipe) -> None:
@@ -103,7 +104,7 @@ def _plan(recipe: Recipe, rows: int, sha256: str) -> Plan:
 
 
 @contextmanager
-def _services(recipe: Recipe, folder: RunFolder) -> Iterator[Mapping[str, str]]:
+def _services(recipe: Recipe, folder: RunFolder) -> Generator[Mapping[str, str]]:
     """The simulated endpoint, if a model is of that kind: one process for all of them."""
     simulated = {name: model for name, model in recipe.models.items() if isinstance(model, SimModel)}
     if not simulated:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 
 from preflect.adapters.openai import open_chat
@@ -33,14 +33,12 @@ class Models:
 
 
 @asynccontextmanager
-async def connect(recipe: Recipe, phase: Phase, wiring: Wiring) -> AsyncIterator[Connected]:
+async def connect(recipe: Recipe, phase: Phase, wiring: Wiring) -> AsyncGenerator[Connected]:
     """The stages of a phase, with the models they use open until the block ends."""
     places = (*phase.stages, *(() if phase.closing is None else (phase.closing,)))
     used = {name for place in places for name in recipe.stages[place].model_names}
     chat = {n: m for n, m in recipe.models.items() if n in used and isinstance(m, ChatModelSpec)}
-    students = {
-        n: build_student(m) for n, m in recipe.models.items() if n in used and not isinstance(m, ChatModelSpec)
-    }
+    students = {n: build_student(m) for n, m in recipe.models.items() if n in used and not isinstance(m, ChatModelSpec)}
     async with open_chat(
         chat,
         addresses={name: _address(name, model, wiring) for name, model in chat.items()},
@@ -61,7 +59,9 @@ def _address(name: str, model: ChatModelSpec, wiring: Wiring) -> tuple[str, str,
     return wiring.endpoints[name], "", "sim"
 
 
-def per_sample_stage(recipe: Recipe, place: int, name: str, models: Models) -> Stage:
+def per_sample_stage(  # noqa: PLR0911  (one return a stage)
+    recipe: Recipe, place: int, name: str, models: Models
+) -> Stage:
     """The stage at this place of the recipe."""
     match recipe.stages[place]:
         case spec.Respond() as s:

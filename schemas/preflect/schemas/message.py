@@ -31,4 +31,3 @@ class Message(Schema):
 
 Conversation = tuple[Message, ...]
 """The turns in order; a prompt ends with a `user` or `tool` message."""
-

@@ -74,7 +74,7 @@ class SimulatorRates(Schema):
 
 
 class SimModel(ChatModelSpec):
-    """The simulated endpoint, started with the run on a free loopback port; one process serves all models of this kind."""
+    """The simulated endpoint, started with the run on a free loopback port; one process serves all such models."""
 
     kind: Literal["sim"] = "sim"
     model: str = "sim"

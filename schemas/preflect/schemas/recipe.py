@@ -30,7 +30,7 @@ class InputSpec(Schema):
 
     path: str
     """.jsonl, .json, .csv or .parquet; `hf://org/name`; `preflect://seeds/…` for what is shipped."""
-    columns: dict[InputField, str | ColumnPattern] = Field(default_factory=dict)
+    columns: dict[InputField, str | ColumnPattern] = Field(default_factory=dict[InputField, str | ColumnPattern])
     """Field to column, where the names differ."""
     grader: GraderSpec | None = None
     """The grader of every row that brings none of its own and has a reference answer."""

@@ -110,12 +110,13 @@ class ReflectResponse(OneModel):
 
 
 class SelectResponse(OneModel):
-    """The student keeps the rewrite iff its reversed IFD is lower, then admits the pair iff both are below `threshold`."""
+    """The student keeps the rewrite iff its reversed IFD is lower, and admits the pair iff both are low enough."""
 
     stage: Literal["select_response"] = "select_response"
     mode: Literal["strict", "recycle"] = "recycle"
     metric: Metric = "ifd_ppl"
     threshold: float = Field(default=1.0, gt=0)
+    """Both scores of an admitted pair are below this."""
     needs = (frozenset({"reflect_response"}),)
 
 
