@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
-from preflect.cli import init, schema
+from preflect.cli import init, schema, score, sim
 from preflect.cli.output import report_error
 from preflect.errors import PreflectError
 
@@ -28,7 +28,9 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 failed, 2 wrong input, 3 stopped early with everything kept, 4 a part is missing.",
 )
 app.command(epilog="Example: preflect init recipe.yaml")(init.init)
+app.command(epilog="Example: preflect score answers.jsonl --student ppm --out scores.parquet")(score.score)
 app.command(epilog="Example: preflect schema DpoRow")(schema.schema)
+app.command(epilog="Example: preflect sim --port 8000 --seed 7")(sim.sim)
 
 
 def _print_version(wanted: bool) -> None:

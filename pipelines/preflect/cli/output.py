@@ -14,7 +14,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
 def print_result(document: Any, text: str, *, as_json: bool) -> None:
     """Print the document as JSON, or the text."""
-    print(json.dumps(document, ensure_ascii=False, indent=2) if as_json else text)
+    print(json.dumps(document, ensure_ascii=False, indent=2) if as_json else text, flush=True)
 
 
 def report_error(message: str, exit_code: int, *, as_json: bool) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from preflect.engine.progress import Snapshot
+from preflect.engine.progress import ModelProgress, Snapshot
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -98,18 +98,19 @@ class PlainLines:
 
 def plain_line(snapshot: Snapshot) -> str:
     """A snapshot on one line."""
-    models = snapshot.models
-    parts = [
-        samples_text(snapshot),
-        f"{snapshot.rejected:,} rejected",
+    calls = _calls_text(snapshot.models) if snapshot.models else []
+    return ", ".join([samples_text(snapshot), f"{snapshot.rejected:,} rejected", *calls, time_text(snapshot)])
+
+
+def _calls_text(models: Sequence[ModelProgress]) -> list[str]:
+    replayed = sum(m.replayed for m in models)
+    return [
         f"{sum(m.in_flight for m in models):,} in flight",
         f"{sum(m.calls for m in models):,} calls",
+        *([f"{replayed:,} from the journal"] if replayed else []),
         f"{sum(m.prompt_tokens + m.completion_tokens for m in models):,} tokens",
         cost_text(sum(m.cost_usd for m in models)),
-        time_text(snapshot),
     ]
-    replayed = sum(m.replayed for m in models)
-    return ", ".join(parts[:4] + ([f"{replayed:,} from the journal"] if replayed else []) + parts[4:])
 
 
 def samples_text(snapshot: Snapshot) -> str:

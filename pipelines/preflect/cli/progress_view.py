@@ -25,7 +25,9 @@ def draw(snapshot: Snapshot, width: int) -> RenderableType:
     """The display for a terminal of this width."""
     if width < _NARROW:
         return _headline(snapshot)
-    return Group(_headline(snapshot), _bar(snapshot), "", _stages(snapshot.stages), "", _models(snapshot.models))
+    tables = [_stages(snapshot.stages)] * bool(snapshot.stages) + [_models(snapshot.models)] * bool(snapshot.models)
+    spaced = [part for table in tables for part in ("", table)]
+    return Group(_headline(snapshot), _bar(snapshot), *spaced)
 
 
 def _headline(snapshot: Snapshot) -> Text:
