@@ -1,0 +1,207 @@
+"""The tables of the report, from the manifest, the tally and the rejections."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import Final, TypeAlias
+
+from preflect.report.tally import Tally
+from preflect.report.wording import NO_VALUE, count, decimal, duration, percent, plural, spaced, usd, words
+from preflect.schemas import CallCounts, Manifest, Rejection, StageCounts
+
+Row: TypeAlias = tuple[str, ...]
+
+_CAUSES: Final = {
+    "input": "the input",
+    "call": "the call",
+    "reply": "the reply",
+    "filter": "a filter",
+}
+_MOST_DETAIL: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column's title, and whether its cells are numbers, which stand to the right."""
+
+    title: str
+    number: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Cells as they are shown; the first of each row names the row."""
+
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    total: Row = ()
+
+
+def columns(*titles: str) -> tuple[Column, ...]:
+    """Columns by their titles; one that starts with `#` is a column of numbers."""
+    return tuple(Column(title.lstrip("#"), number=title.startswith("#")) for title in titles)
+
+
+def funnel_table(manifest: Manifest) -> Table:
+    """What went in and out of each stage, and why the rest did not."""
+    return Table(
+        "Samples in and out of each stage",
+        columns("Stage", "#In", "#Made", "#Out", "#Rejected", "Reasons"),
+        tuple(_funnel_row(stage) for stage in manifest.stages),
+    )
+
+
+def _funnel_row(stage: StageCounts) -> Row:
+    reasons = Counter(stage.reasons).most_common()
+    made = count(stage.made) if stage.made else NO_VALUE
+    told = ", ".join(f"{words(reason)} ({count(number)})" for reason, number in reasons)
+    return (stage.stage, count(stage.rows_in), made, count(stage.rows_out), count(stage.rejected), told)
+
+
+def lost_table(manifest: Manifest) -> Table:
+    """Candidates that were lost while their samples went on."""
+    rows = [
+        (stage.stage, words(reason), count(number))
+        for stage in manifest.stages
+        for reason, number in Counter(stage.candidates_lost).most_common()
+    ]
+    return Table("Lost candidates by stage and reason", columns("Stage", "Reason", "#Candidates"), tuple(rows))
+
+
+@dataclass(slots=True)
+class Drops:
+    """Rejections by stage and reason, each with the detail of the first."""
+
+    counts: Counter[tuple[str, str, str]] = field(default_factory=Counter[tuple[str, str, str]])
+    examples: dict[tuple[str, str, str], str] = field(default_factory=dict[tuple[str, str, str], str])
+
+    def add(self, rejection: Rejection) -> None:
+        """Count one more rejection."""
+        key = (rejection.stage, rejection.reason, rejection.cause)
+        self.counts[key] += 1
+        if rejection.detail:
+            self.examples.setdefault(key, rejection.detail)
+
+
+def drops_table(rejections: Iterable[Rejection]) -> Table:
+    """Why samples were dropped, with an example of each reason."""
+    drops = Drops()
+    for rejection in rejections:
+        drops.add(rejection)
+    total = drops.counts.total()
+    rows = [
+        (
+            stage,
+            words(reason),
+            _CAUSES[cause],
+            count(number),
+            percent(number, total),
+            _example(drops, stage, reason, cause),
+        )
+        for (stage, reason, cause), number in drops.counts.most_common()
+    ]
+    titles = columns("Stage", "Reason", "Decided by", "#Samples", "#Share", "For example")
+    return Table("Dropped samples by stage and reason", titles, tuple(rows), _total(total) if len(rows) > 1 else ())
+
+
+def _example(drops: Drops, stage: str, reason: str, cause: str) -> str:
+    detail = drops.examples.get((stage, reason, cause), "")
+    return detail if len(detail) <= _MOST_DETAIL else f"{detail[:_MOST_DETAIL]} …"
+
+
+def _total(number: int) -> Row:
+    return ("Total", "", "", count(number), percent(number, number), "")
+
+
+def selections_table(tally: Tally) -> Table:
+    """How often the student preferred the rewrite."""
+    rows = [
+        (spaced(stage), count(won.total()), count(won[True]), percent(won[True], won.total()))
+        for stage, won in sorted(tally.selections.items())
+    ]
+    titles = columns("Selection", "#Samples", "#Rewrite won", "#Share")
+    return Table("Selections by the student, of the samples that came through", titles, tuple(rows))
+
+
+def grades_table(tally: Tally) -> Table:
+    """What the graders gave to drafts and rewrites."""
+    rows = [
+        (
+            f"{spaced(grader)}, {group}s",
+            count(len(scores)),
+            decimal(fmean(scores)),
+            percent(sum(score == 1.0 for score in scores), len(scores)),
+        )
+        for (grader, group), scores in sorted(tally.grades.items())
+    ]
+    return Table("Grades by grader", columns("Grader", "#Graded", "#Mean score", "#Full score"), tuple(rows))
+
+
+def calls_table(manifest: Manifest) -> Table:
+    """Calls, tokens, cost and latency of each model in each stage."""
+    calls = manifest.calls
+    titles = columns("Stage", "Model", "#Calls", "#Tokens in", "#Tokens out", "#Cost", "#Seconds a call")
+    total = (
+        "Total",
+        "",
+        *(_summed(calls, lambda c: c.calls), _summed(calls, lambda c: c.prompt_tokens)),
+        _summed(calls, lambda c: c.completion_tokens),
+        usd(sum(c.cost_usd for c in calls)),
+        _latency(sum(c.latency_s for c in calls), sum(c.calls for c in calls)),
+    )
+    return Table(
+        "Calls by stage and model", titles, tuple(_call_row(c) for c in calls), total if len(calls) > 1 else ()
+    )
+
+
+def _call_row(c: CallCounts) -> Row:
+    tokens = (count(c.prompt_tokens), count(c.completion_tokens))
+    return (c.stage, c.model, count(c.calls), *tokens, usd(c.cost_usd), _latency(c.latency_s, c.calls))
+
+
+def _summed(calls: Iterable[CallCounts], number: Callable[[CallCounts], int]) -> str:
+    return count(sum(number(c) for c in calls))
+
+
+def _latency(seconds: float, calls: int) -> str:
+    return decimal(seconds / calls, 3) if calls else NO_VALUE
+
+
+def seconds_table(manifest: Manifest) -> Table:
+    """Time that the samples spent in each stage."""
+    rows = [
+        (stage.stage, duration(stage.seconds), decimal(stage.seconds / stage.rows_in, 3) if stage.rows_in else NO_VALUE)
+        for stage in manifest.stages
+    ]
+    return Table("Time by stage", columns("Stage", "#All samples", "#Seconds a sample"), tuple(rows))
+
+
+def exports_table(manifest: Manifest) -> Table:
+    """What was written for training, and what validation kept out."""
+    rows = [
+        (
+            one.kind.upper(),
+            one.format,
+            count(one.train),
+            count(one.test),
+            count(sum(one.refused.values())),
+            ", ".join(f"{words(reason)} ({count(n)})" for reason, n in Counter(one.refused).most_common()),
+        )
+        for one in manifest.exports
+    ]
+    titles = columns("Dataset", "Format", "#Train rows", "#Test rows", "#Refused", "Why")
+    return Table("Training datasets", titles, tuple(rows))
+
+
+def versions_table(caption: str, first: str, versions: Mapping[str, str]) -> Table:
+    """Names and versions."""
+    return Table(caption, columns(first, "Version"), tuple(sorted(versions.items())))
+
+
+def reasons_in_words(reasons: Counter[str]) -> str:
+    """`unscorable: one token (3 scores)`, the most frequent first."""
+    return ", ".join(f"{words(reason)} ({plural(number, 'response')})" for reason, number in reasons.most_common())

@@ -1,0 +1,136 @@
+"""What the figures need of all samples, counted in one pass and kept small."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Literal, TypeAlias
+
+from preflect.schemas import Pair, Response, Sample
+from preflect.scoring.truth import Truth, TruthSummary, summarise
+
+Group: TypeAlias = Literal["draft", "rewrite"]
+
+
+def group_of(response: Response) -> Group:
+    """`rewrite` for what a reflection made, `draft` for what was there before it."""
+    return "rewrite" if response.origin == "rewrite" else "draft"
+
+
+def _floats() -> array[float]:
+    return array("d")
+
+
+@dataclass(slots=True)
+class Tally:
+    """Numbers of all samples: 8 bytes for each score, margin and length."""
+
+    samples: int = 0
+    simulated: int = 0
+    scores: dict[tuple[str, Group], array[float]] = field(default_factory=lambda: defaultdict(_floats))
+    """Student's scores by metric and group."""
+    unscorable: Counter[str] = field(default_factory=Counter[str])
+    """Scores without a value, by reason."""
+    selections: dict[str, Counter[bool]] = field(default_factory=lambda: defaultdict(Counter[bool]))
+    """By stage: how often the rewrite won."""
+    ratings: dict[tuple[str, Group], Counter[int]] = field(default_factory=lambda: defaultdict(Counter[int]))
+    """How often each score was given, by aspect and group."""
+    grades: dict[tuple[str, Group], array[float]] = field(default_factory=lambda: defaultdict(_floats))
+    """Grades by type of the grader and group."""
+    ungraded: Counter[str] = field(default_factory=Counter[str])
+    """Grades without a score, by reason."""
+    margins: dict[str, array[float]] = field(default_factory=lambda: defaultdict(_floats))
+    """Margins of the pairs by what decided them."""
+    chosen_lengths: array[float] = field(default_factory=_floats)
+    rejected_lengths: array[float] = field(default_factory=_floats)
+    """Characters; the two arrays run side by side."""
+
+    def add(self, sample: Sample) -> None:
+        """Count one more sample."""
+        self.samples += 1
+        self.simulated += sample.simulated
+        responses = {response.id: response for response in sample.responses}
+        self._add_scores(sample, responses)
+        for selection in sample.selections:
+            self.selections[selection.stage][selection.rewrite_won] += 1
+        for rating in sample.ratings:
+            self.ratings[rating.aspect, group_of(responses[rating.response_id])][rating.score] += 1
+        for grade in sample.grades:
+            if grade.score is None:
+                self.ungraded[grade.reason or "no reason given"] += 1
+            else:
+                self.grades[grade.grader, group_of(responses[grade.response_id])].append(grade.score)
+        for pair in sample.pairs:
+            self._add_pair(pair, responses)
+
+    def _add_scores(self, sample: Sample, responses: dict[str, Response]) -> None:
+        # Two selections may ask for the same score; it counts once.
+        once = {(s.student, s.metric, s.instruction_id, s.response_id): s for s in sample.scores}
+        for score in once.values():
+            if score.value is None:
+                self.unscorable[score.reason or "no reason given"] += 1
+            else:
+                self.scores[score.metric, group_of(responses[score.response_id])].append(score.value)
+
+    def _add_pair(self, pair: Pair, responses: dict[str, Response]) -> None:
+        self.margins[pair.basis].append(pair.margin)
+        self.chosen_lengths.append(len(responses[pair.chosen_id].text))
+        self.rejected_lengths.append(len(responses[pair.rejected_id].text))
+
+    @property
+    def pairs(self) -> int:
+        """How many preference pairs there are."""
+        return len(self.chosen_lengths)
+
+    @property
+    def chosen_longer(self) -> int:
+        """In how many pairs the chosen response has more characters than the rejected one."""
+        return sum(c > r for c, r in zip(self.chosen_lengths, self.rejected_lengths, strict=True))
+
+
+@dataclass(slots=True)
+class Showcase:
+    """A fixed choice of samples: those with a pair first, then by the hash of their id, so that order plays no part."""
+
+    size: int = 20
+    _kept: list[tuple[tuple[bool, bytes], Sample]] = field(default_factory=list[tuple[tuple[bool, bytes], Sample]])
+
+    def add(self, sample: Sample) -> None:
+        """Offer one more sample."""
+        rank = (not sample.pairs, blake2b(sample.id.encode(), digest_size=8).digest())
+        self._kept.append((rank, sample))
+        self._kept.sort(key=lambda entry: entry[0])
+        del self._kept[self.size :]
+
+    @property
+    def samples(self) -> list[Sample]:
+        """The samples chosen, in the order of the input."""
+        return sorted((sample for _, sample in self._kept), key=lambda sample: (sample.index, sample.id))
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What one pass over the samples found."""
+
+    tally: Tally
+    shown: list[Sample]
+    """The few that the report shows whole."""
+    truth: TruthSummary | None
+    """Only where there is a truth to compare with."""
+
+
+def read_once(samples: Iterable[Sample], truth: Truth | None, *, show: int) -> Findings:
+    """Count all samples and choose those to show, in one pass."""
+    tally, showcase = Tally(), Showcase(show)
+
+    def watched() -> Iterator[Sample]:
+        for sample in samples:
+            tally.add(sample)
+            showcase.add(sample)
+            yield sample
+
+    summary = summarise(truth or Truth(), watched())
+    return Findings(tally, showcase.samples, summary if truth else None)
