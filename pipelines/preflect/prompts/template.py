@@ -10,7 +10,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final, cast
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 from ruamel.yaml import YAML
 
 from preflect.schemas import Conversation, Message
@@ -49,8 +49,13 @@ class PromptTemplate:
 
         Raises: jinja2.UndefinedError when a value is missing.
         """
-        user = _JINJA.from_string(self.user).render(rubrics=self.rubrics, **values)
+        user = _compiled(self.user).render(rubrics=self.rubrics, **values)
         return (Message(role="system", content=self.system), Message(role="user", content=user.strip()))
+
+
+@cache
+def _compiled(source: str) -> Template:
+    return _JINJA.from_string(source)
 
 
 @cache
