@@ -1,0 +1,236 @@
+"""The real student against an independent reference in float64, and what it refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import math
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import pytest
+
+from preflect.adapters.transformers import TransformersScorer
+from preflect.errors import InputError, MissingPartError
+from preflect.ports import ScoreQuery
+from preflect.schemas import TransformersStudent
+from preflect.schemas.models import Template
+from preflect.scoring import ifd_ppl, prompt_and_target
+from preflect.scoring.templates import TEMPLATES
+
+TinyLm = Callable[[str], Path]
+
+PAIRS = [
+    ("What is the sum of 12 and 30?", None, "The sum of 12 and 30 is 42."),
+    ("Sum up the text.", "A train leaves the station at nine in the morning.", "Train at nine."),
+    ("Translate into German: the cat sat on the mat", None, "Die Katze saß auf der Matte."),
+    ("Write a long list.", None, "A cat, a mat, a train, a station, a glass of water; " * 12),
+    ("List both.", None, "\n- one\n- two\n"),
+]
+
+
+def student(folder: Path, template: Template, max_length: int | None = None) -> TransformersScorer:
+    return TransformersScorer(
+        TransformersStudent(model=str(folder), template=template, max_length=max_length, device="cpu")
+    )
+
+
+class Reference:
+    """The definition, word for word and slowly: one position at a time, in float64, with the tokenizer's own BOS."""
+
+    def __init__(self, folder: Path, max_length: int) -> None:
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        self.model = cast("Any", AutoModelForCausalLM).from_pretrained(folder).double()
+        self.tokenizer = cast("Any", AutoTokenizer).from_pretrained(folder)
+        self.max_length = max_length
+
+    def ids(self, text: str, *, special: bool = True) -> list[int]:
+        return self.tokenizer(text, add_special_tokens=special).input_ids
+
+    def mean_nll(self, ids: list[int], first: int) -> float:
+        import torch
+
+        with torch.no_grad():
+            rows = self.model(torch.tensor([ids])).logits[0].tolist()
+        costs = [
+            math.log(math.fsum(math.exp(logit) for logit in rows[place - 1])) - rows[place - 1][ids[place]]
+            for place in range(first, len(ids))
+        ]
+        return math.fsum(costs) / len(costs)
+
+    def pair(self, prompt: str, target: str, *, chat: bool) -> tuple[float, float]:
+        start = len(self.ids(prompt, special=not chat))
+        joint = self.ids(prompt + target, special=not chat)[: self.max_length]
+        if self.ids("a") != self.ids("a", special=False):
+            alone = self.ids(target)[: self.max_length - start + 1]
+            return self.mean_nll(joint, start), self.mean_nll(alone, 1)
+        alone = self.ids(target)[: self.max_length - start]
+        return self.mean_nll(joint, start + 1), self.mean_nll(alone, 1)
+
+    def chat(self, instruction: str, given: str | None) -> str:
+        content = f"{instruction}\n\n{given}" if given else instruction
+        return self.tokenizer.apply_chat_template(
+            [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
+        )
+
+
+@pytest.mark.parametrize(
+    ("kind", "template"),
+    [
+        ("llama", "vicuna"), ("llama", "alpaca"), ("llama", "wiz"), ("llama", "gpt2"), ("llama", "chat"),
+        ("gpt2", "vicuna"), ("gpt2", "alpaca"), ("gpt2", "wiz"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("direction", ["forward", "reverse"])
+@pytest.mark.parametrize("max_length", [230, 512])
+async def test_every_template_agrees_with_the_reference(
+    tiny_lm: TinyLm, kind: str, template: Template, direction: Literal["forward", "reverse"], max_length: int
+) -> None:
+    scorer, reference = student(tiny_lm(kind), template, max_length), Reference(tiny_lm(kind), max_length)
+    render = reference.chat if template == "chat" else TEMPLATES[template]
+    scored = 0
+    for instruction, given, response in PAIRS:
+        query = ScoreQuery(direction=direction, instruction=instruction, input=given, response=response)
+        pair = await scorer.score(query)
+        if pair.reason is not None:
+            assert pair.reason == "unscorable:cut_away"
+            continue
+        expected = reference.pair(*prompt_and_target(query, render), chat=template == "chat")
+        assert (pair.conditioned, pair.unconditioned) == pytest.approx(expected, abs=1e-5)
+        scored += 1
+    assert scored >= 1
+
+
+async def test_a_line_break_that_merges_with_the_prompts_is_left_out_where_nothing_stands_before_it(
+    tiny_lm: TinyLm,
+) -> None:
+    # Behind `gpt2`'s closing line break, a response that begins with one is cut into other tokens than alone.
+    query = ScoreQuery(direction="forward", instruction="List both.", input=None, response="\n\n\n- one\n- two\n")
+    pair = await student(tiny_lm("gpt2"), "gpt2").score(query)
+    assert pair.conditioned_tokens == pair.unconditioned_tokens > 0
+
+
+async def test_texts_scored_together_or_alone_give_the_same_numbers(tiny_lm: TinyLm) -> None:
+    queries = [ScoreQuery(direction="forward", instruction=i, input=g, response=r) for i, g, r in PAIRS]
+    together = student(tiny_lm("llama"), "alpaca")
+    pairs = await asyncio.gather(*(together.score(query) for query in queries))
+    for query, pair in zip(reversed(queries), reversed(pairs), strict=True):
+        assert await student(tiny_lm("llama"), "alpaca").score(query) == pair
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+async def test_half_precision_is_near_and_says_so_in_the_revision(
+    tiny_lm: TinyLm, dtype: Literal["bfloat16", "float16"]
+) -> None:
+    folder = tiny_lm("llama")
+    query = ScoreQuery(direction="forward", instruction=PAIRS[0][0], input=None, response=PAIRS[0][2])
+    full = student(folder, "alpaca")
+    half = TransformersScorer(TransformersStudent(model=str(folder), template="alpaca", dtype=dtype, device="cpu"))
+    assert ifd_ppl(await half.score(query)) == pytest.approx(ifd_ppl(await full.score(query)), abs=0.05)
+    assert half.revision.endswith(f"+{dtype}")
+
+
+def test_weights_that_differ_have_different_revisions(tiny_lm: TinyLm) -> None:
+    assert student(tiny_lm("llama"), "alpaca").revision != student(tiny_lm("gpt2"), "alpaca").revision
+
+
+def test_a_folder_is_named_without_its_path(tiny_lm: TinyLm) -> None:
+    folder = tiny_lm("llama")
+    assert student(folder, "alpaca").name == folder.name
+
+
+@pytest.mark.parametrize("absent", ["torch", "transformers"])
+def test_a_missing_extra_is_named_with_its_remedy(
+    tiny_lm: TinyLm, monkeypatch: pytest.MonkeyPatch, absent: str
+) -> None:
+    monkeypatch.setitem(sys.modules, absent, None)
+    with pytest.raises(MissingPartError, match=r"pip install 'preflect\[student\]'"):
+        student(tiny_lm("llama"), "alpaca")
+
+
+def test_a_tokenizer_without_a_chat_template_is_refused_for_template_chat(tiny_lm: TinyLm) -> None:
+    with pytest.raises(InputError, match="has no chat template; choose template vicuna, alpaca, wiz or gpt2"):
+        student(tiny_lm("gpt2"), "chat")
+
+
+def test_a_chat_template_that_fails_is_refused(tiny_lm: TinyLm, tmp_path: Path) -> None:
+    broken = shutil.copytree(tiny_lm("llama"), tmp_path / "broken")
+    (broken / "chat_template.jinja").write_text("{{ raise_exception('no user turns') }}", encoding="utf-8")
+    with pytest.raises(InputError, match=r"chat template of student .* fails: no user turns"):
+        student(broken, "chat")
+
+
+def test_a_model_that_is_not_there_is_the_users_affair(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"student '.*nowhere' cannot be loaded on cpu: .*; give the folder"):
+        student(tmp_path / "nowhere", "alpaca")
+
+
+def test_damaged_weights_are_the_users_affair(tiny_lm: TinyLm, tmp_path: Path) -> None:
+    damaged = shutil.copytree(tiny_lm("llama"), tmp_path / "damaged")
+    weights = damaged / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(InputError, match="cannot be loaded"):
+        student(damaged, "alpaca")
+
+
+def test_a_length_beyond_the_models_positions_is_refused(tiny_lm: TinyLm) -> None:
+    with pytest.raises(InputError, match="max_length 600 is more than the 512 positions"):
+        student(tiny_lm("gpt2"), "gpt2", 600)
+
+
+def test_a_tokenizer_with_more_ids_than_the_model_knows_is_refused(tiny_lm: TinyLm, tmp_path: Path) -> None:
+    smaller = _changed(tiny_lm("llama"), tmp_path, lambda model: model.resize_token_embeddings(60))
+    with pytest.raises(InputError, match="put the tokenizer that the model was trained with beside it"):
+        student(smaller, "alpaca")
+
+
+def test_losses_above_those_of_guessing_are_refused(tiny_lm: TinyLm, tmp_path: Path) -> None:
+    # Sure of the wrong thing, as a trained model is when its tokens mean something else to the tokenizer.
+    wrong = _changed(tiny_lm("llama"), tmp_path, lambda model: model.lm_head.weight.data.mul_(20))
+    with pytest.raises(InputError, match="tokenizer and model do not belong together"):
+        student(wrong, "alpaca")
+
+
+def test_a_model_that_is_no_better_than_guessing_is_used_with_a_warning(
+    tiny_lm: TinyLm, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, logger="preflect"):
+        student(tiny_lm("llama"), "alpaca")
+    assert "no better than guessing" in caplog.text
+
+
+def test_a_tokenizer_that_does_not_read_back_its_text_is_refused(tiny_lm: TinyLm, tmp_path: Path) -> None:
+    lower = shutil.copytree(tiny_lm("llama"), tmp_path / "lower")
+    definition = json.loads((lower / "tokenizer.json").read_text(encoding="utf-8"))
+    definition["normalizer"] = {"type": "Lowercase"}
+    (lower / "tokenizer.json").write_text(json.dumps(definition), encoding="utf-8")
+    with pytest.raises(InputError, match=r"reads 'The train .*' back as 'the train"):
+        student(lower, "alpaca")
+
+
+def test_a_model_that_reads_in_both_directions_is_refused(tiny_lm: TinyLm, tmp_path: Path) -> None:
+    from transformers import BertConfig, BertLMHeadModel
+
+    both_ways = shutil.copytree(tiny_lm("llama"), tmp_path / "both_ways")
+    config = BertConfig(
+        vocab_size=402, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64,
+        initializer_range=0.1, is_decoder=False,
+    )  # fmt: skip
+    cast("Any", BertLMHeadModel(config)).save_pretrained(both_ways)
+    with pytest.raises(InputError, match="it is not a causal language model"):
+        student(both_ways, "alpaca")
+
+
+def _changed(folder: Path, tmp_path: Path, change: Callable[[Any], object]) -> Path:
+    from transformers import AutoModelForCausalLM
+
+    changed = shutil.copytree(folder, tmp_path / "changed")
+    model = cast("Any", AutoModelForCausalLM).from_pretrained(folder)
+    change(model)
+    model.save_pretrained(changed)
+    return changed
