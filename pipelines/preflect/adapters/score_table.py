@@ -1,0 +1,42 @@
+"""Scores as a table on disk."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from preflect.errors import InputError
+
+_WRITERS: Final[Mapping[str, Callable[[pl.DataFrame, Path], object]]] = {
+    ".parquet": lambda table, path: table.write_parquet(path),
+    ".jsonl": lambda table, path: table.write_ndjson(path),
+    ".csv": lambda table, path: table.write_csv(path),
+}
+
+
+def check_table_path(path: Path) -> None:
+    """Raises: InputError: the extension is not one that `write_table` knows; ask before the work, not after it."""
+    if path.suffix.lower() not in _WRITERS:
+        raise InputError(f"{path}: scores are written as {', '.join(_WRITERS)}; got extension {path.suffix!r}")
+
+
+def write_table(rows: Sequence[Mapping[str, str | float | int | None]], schema: pl.Schema, path: Path) -> None:
+    """Write the rows in the format that the extension names; the file is whole or absent.
+
+    Raises: InputError: unknown extension, or a folder that cannot be written to.
+    """
+    check_table_path(path)
+    table = pl.DataFrame(rows, schema=schema)
+    unfinished = path.with_name(f".{path.name}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _WRITERS[path.suffix.lower()](table, unfinished)
+        with unfinished.open("rb") as file:
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error}; choose another --out") from error

@@ -1,0 +1,165 @@
+"""Students by name, and the scores of a whole dataset: what `preflect score` does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+import polars as pl
+from pydantic import TypeAdapter, ValidationError
+
+from preflect.adapters.input_row import BadRow, InputRow
+from preflect.adapters.ppm import PpmScorer
+from preflect.errors import InputError
+from preflect.ports import Student
+from preflect.schemas import Instruction, PpmStudent, Response, StudentScore, StudentSpec
+from preflect.scoring import score_pair
+
+_SPEC: Final[TypeAdapter[StudentSpec]] = TypeAdapter(StudentSpec)
+_KINDS: Final = "ppm, transformers:FOLDER or transformers:ORG/NAME"
+_WINDOW: Final = 256
+"""Rows asked about together: enough for a student that computes in batches, few enough for any memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetPair:
+    """One row of a dataset to score: the pair, or why there is none."""
+
+    id: str
+    instruction: Instruction | None = None
+    response: Response | None = None
+    reason: str | None = None
+    """`unscorable:…` where the row cannot be used at all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairScores:
+    """One line of the result; a value that does not exist is None, and `reason` says why."""
+
+    id: str
+    ifd_ppl: float | None = None
+    ifd_loss: float | None = None
+    r_ifd_ppl: float | None = None
+    conditioned_tokens: int = 0
+    """Scored tokens of the response after the instruction."""
+    unconditioned_tokens: int = 0
+    """Scored tokens of the response alone."""
+    reverse_conditioned_tokens: int = 0
+    """Scored tokens of the instruction after the response."""
+    reverse_unconditioned_tokens: int = 0
+    reason: str | None = None
+    student: str
+    revision: str
+    template: str
+
+
+SCORE_SCHEMA: Final = pl.Schema(
+    {
+        "id": pl.String,
+        "ifd_ppl": pl.Float64,
+        "ifd_loss": pl.Float64,
+        "r_ifd_ppl": pl.Float64,
+        "conditioned_tokens": pl.Int64,
+        "unconditioned_tokens": pl.Int64,
+        "reverse_conditioned_tokens": pl.Int64,
+        "reverse_unconditioned_tokens": pl.Int64,
+        "reason": pl.String,
+        "student": pl.String,
+        "revision": pl.String,
+        "template": pl.String,
+    }
+)
+"""The columns of PairScores as a table."""
+
+
+def parse_student(
+    text: str, *, template: str | None = None, dtype: str | None = None, max_length: int | None = None
+) -> StudentSpec:
+    """The student that `KIND:MODEL` names, with those options that are not None.
+
+    Raises: InputError: an unknown kind, a missing model, or an option that this kind does not have.
+    """
+    kind, _, model = text.partition(":")
+    if kind not in {"ppm", "transformers"} or (kind == "transformers") != bool(model):
+        raise InputError(f"student {text!r} is not one of {_KINDS}")
+    given = {"model": model or None, "template": template, "dtype": dtype, "max_length": max_length}
+    try:
+        return _SPEC.validate_python({"kind": kind, **{k: v for k, v in given.items() if v is not None}})
+    except ValidationError as error:
+        raise InputError("; ".join(_complaint(kind, e["loc"], e["msg"], e["input"]) for e in error.errors())) from error
+
+
+def build_student(spec: StudentSpec) -> Student:
+    """The student itself; one of kind `transformers` is loaded and checked here, which takes seconds.
+
+    Raises: MissingPartError: its packages are not installed; InputError: its model is not usable.
+    """
+    if isinstance(spec, PpmStudent):
+        return PpmScorer(spec)
+    from preflect.adapters.transformers import TransformersScorer  # noqa: PLC0415  # its libraries are an extra
+
+    return TransformersScorer(spec)
+
+
+def pairs_of_rows(rows: Iterable[InputRow | BadRow]) -> Iterator[DatasetPair]:
+    """Rows as they are read, as pairs; a row without an id of its own is named by its number."""
+    for row in rows:
+        if isinstance(row, BadRow):
+            yield DatasetPair(id=str(row.number), reason=f"unscorable:{row.reason}")
+            continue
+        instruction = Instruction(messages=row.messages, input=row.input)
+        response = row.response and Response(instruction_id=instruction.id, text=row.response, origin="dataset")
+        yield DatasetPair(id=row.source_id or str(row.number), instruction=instruction, response=response or None)
+
+
+async def score_dataset(pairs: Iterable[DatasetPair], student: Student) -> AsyncIterator[PairScores]:
+    """The scores of every pair, in the order of the input; a row that has none says why.
+
+    A response that occurs again with the same instruction is asked about again: what is alike is the student's affair.
+    """
+    remaining = iter(pairs)
+    while window := list(islice(remaining, _WINDOW)):
+        for scores in await asyncio.gather(*(_scores_of(pair, student) for pair in window)):
+            yield scores
+
+
+async def _scores_of(pair: DatasetPair, student: Student) -> PairScores:
+    if pair.instruction is None or pair.response is None:
+        return _line(pair.id, student, (), pair.reason or "unscorable:no_response")
+    forward, reverse = await asyncio.gather(
+        score_pair(student, pair.instruction, pair.response, "forward"),
+        score_pair(student, pair.instruction, pair.response, "reverse"),
+    )
+    records = (*forward, *reverse)
+    reasons = [f"{r.metric} {r.reason}" for r in records if r.value is None]
+    return _line(pair.id, student, records, "; ".join(reasons) or None)
+
+
+def _line(row_id: str, student: Student, records: Iterable[StudentScore], reason: str | None) -> PairScores:
+    by_metric = {record.metric: record for record in records}
+    forward, loss, reverse = (by_metric.get(metric) for metric in ("ifd_ppl", "ifd_loss", "r_ifd_ppl"))
+    return PairScores(
+        id=row_id,
+        ifd_ppl=forward.value if forward else None,
+        ifd_loss=loss.value if loss else None,
+        r_ifd_ppl=reverse.value if reverse else None,
+        conditioned_tokens=forward.conditioned_tokens if forward else 0,
+        unconditioned_tokens=forward.unconditioned_tokens if forward else 0,
+        reverse_conditioned_tokens=reverse.conditioned_tokens if reverse else 0,
+        reverse_unconditioned_tokens=reverse.unconditioned_tokens if reverse else 0,
+        reason=reason,
+        student=student.name,
+        revision=student.revision,
+        template=student.template,
+    )
+
+
+def _complaint(kind: str, place: tuple[int | str, ...], message: str, got: object) -> str:
+    # The first part of the place is the kind, which the user did not write as a key.
+    option = ".".join(str(part) for part in place[1:]) or "student"
+    if message.startswith("Extra inputs"):
+        return f"a student of kind {kind} has no option {option}, got {got!r}; leave it out"
+    return f"{option} of a student of kind {kind}: {message}, got {got!r}"
