@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from preflect.adapters.reading import survey
+from preflect.adapters.shipped import shipped, shipped_names
+from preflect.recipes import check_order
+from preflect.schemas import OpenAIModel, PpmStudent, Recipe, SimModel
+
+NAMES = ("quickstart", "selective_reflection", "ultrafeedback")
+
+
+def recipe_of(name: str) -> Recipe:
+    values: Any = YAML(typ="safe", pure=True).load(shipped(f"recipes/{name}.yaml"))  # pyright: ignore[reportUnknownMemberType]
+    return Recipe.model_validate_json(json.dumps(values))
+
+
+def stages_of(recipe: Recipe) -> list[str]:
+    return [stage.stage for stage in recipe.stages]
+
+
+def test_all_shipped_recipes_are_checked_here() -> None:
+    assert {Path(name).stem for name in shipped_names() if name.startswith("recipes/")} == set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_recipe_is_valid_and_its_stages_can_follow_one_another(name: str) -> None:
+    recipe = recipe_of(name)
+    assert check_order(recipe, has_response=survey(recipe.input).has_response) == ()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_recipe_uses_every_model_it_defines(name: str) -> None:
+    recipe = recipe_of(name)
+    assert {model for stage in recipe.stages for model in stage.model_names} == set(recipe.models)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_newcomer_finds_every_top_level_key_and_stage_explained(name: str) -> None:
+    lines = shipped(f"recipes/{name}.yaml").read_text(encoding="utf-8").splitlines()
+    assert lines[0].startswith("# ")
+    keys = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    assert sum("#" in line for line in keys) > 0.5 * len(keys)
+    assert all(len(line) <= 120 for line in lines)
+
+
+def test_the_quickstart_needs_no_key_no_network_and_no_weights() -> None:
+    recipe = recipe_of("quickstart")
+    assert recipe.engine == "local"
+    assert all(isinstance(model, SimModel | PpmStudent) for model in recipe.models.values())
+
+
+def test_the_quickstart_shows_the_whole_chain() -> None:
+    assert stages_of(recipe_of("quickstart")) == [
+        "respond",
+        "reflect_instruction",
+        "select_instruction",
+        "reflect_response",
+        "select_response",
+        "judge_aspects",
+        "grade",
+        "pair",
+    ]
+
+
+@pytest.mark.parametrize("name", ["selective_reflection", "ultrafeedback"])
+def test_a_paid_model_has_a_price_a_key_s_name_and_a_budget_above_it(name: str) -> None:
+    recipe = recipe_of(name)
+    paid = [m for m in recipe.models.values() if isinstance(m, OpenAIModel) and m.api_key_env]
+    assert paid
+    assert all(model.price.input > 0 and model.price.output > 0 for model in paid)
+    assert recipe.limits.budget_usd
