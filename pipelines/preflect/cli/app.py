@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
-from preflect.cli import init, schema, score, sim
+from preflect.cli import export, init, run, runs, schema, score, sim
 from preflect.cli.output import report_error
 from preflect.errors import PreflectError
 
@@ -27,10 +27,22 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 failed, 2 wrong input, 3 stopped early with everything kept, 4 a part is missing.",
 )
-app.command(epilog="Example: preflect init recipe.yaml")(init.init)
-app.command(epilog="Example: preflect score answers.jsonl --student ppm --out scores.parquet")(score.score)
-app.command(epilog="Example: preflect schema DpoRow")(schema.schema)
-app.command(epilog="Example: preflect sim --port 8000 --seed 7")(sim.sim)
+_COMMANDS: Final = (
+    (run.quickstart, "preflect quickstart --samples 20 --run demo"),
+    (init.init, "preflect init recipe.yaml"),
+    (run.run, "preflect run recipe.yaml --set models.teacher.concurrency=8 --budget-usd 2"),
+    (run.resume, "preflect resume selective-reflection-20260101-120000"),
+    (runs.runs, "preflect runs"),
+    (runs.show, "preflect show demo 3f2a"),
+    (score.score, "preflect score answers.jsonl --student ppm --out scores.parquet"),
+    (export.pairs, "preflect pairs demo --strategy best_random --min-margin 0.5"),
+    (export.export, "preflect export demo --to training"),
+    (runs.report, "preflect report demo"),
+    (schema.schema, "preflect schema DpoRow"),
+    (sim.sim, "preflect sim --port 8000 --seed 7"),
+)
+for _command, _example in _COMMANDS:
+    app.command(epilog=f"Example: {_example}")(_command)
 
 
 def _print_version(wanted: bool) -> None:

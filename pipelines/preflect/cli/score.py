@@ -34,7 +34,11 @@ def score(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Score how much each instruction helps a student with its response (IFD), and the reverse (r-IFD)."""
+    """Score any dataset by a student: IFD and r-IFD.
+
+    IFD says how much the instruction helps the student with the response, r-IFD how much the response tells it of the
+    instruction; below 1 is help.
+    """
     from preflect.cli.scores_out import check_format, write_scores
     from preflect.recipes.score import parse_student
 
