@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from preflect.adapters.shipped import shipped
 from preflect.errors import RecipeError
 from preflect.recipes import check_order, load_recipe, read_recipe
 from preflect.schemas import JudgeAspects, OpenAIModel, Respond
@@ -67,6 +68,12 @@ def test_a_good_recipe_becomes_the_record_it_says() -> None:
     assert recipe.name == "demo"
     assert recipe.models["teacher"] == OpenAIModel(model="gpt-4.1-mini", concurrency=8)
     assert recipe.stages[:2] == (Respond(model="teacher", samples=2), JudgeAspects(model="judge"))
+
+
+@pytest.mark.parametrize("name", ["quickstart", "selective_reflection", "ultrafeedback"])
+def test_the_recipes_that_are_shipped_are_in_order(name: str) -> None:
+    loaded = load_recipe(shipped(f"recipes/{name}.yaml"))
+    assert check_order(loaded.recipe, has_response=False, source=loaded.source) == ()
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_key() -> None:
