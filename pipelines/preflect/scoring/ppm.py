@@ -74,9 +74,12 @@ class _Memory:
             if total:
                 count = counts.get(string, 0)
                 kinds = more_kinds.get(context, 0) + 1
-                probability = (max(count - DISCOUNT, 0.0) + DISCOUNT * kinds * probability) / total
-                if not count:
+                probability *= DISCOUNT * kinds
+                if count:
+                    probability += count - DISCOUNT
+                else:
                     more_kinds[context] = kinds
+                probability /= total
             counts[string] = count + 1
             contexts.append(string)
             # A string's count before this byte is how often it was seen as a context before: no second look-up.
