@@ -103,6 +103,9 @@ def test_the_recipe_s_grader_goes_to_rows_with_a_reference_and_without_their_own
         ({"instruction": "x", "reference_answer": True}, "wrong_type"),
         ({"instruction": "x", "metadata": ["y"]}, "wrong_type"),
         ({"instruction": "x", "metadata": "{"}, "bad_json"),
+        ({"instruction": "x", "metadata": json.loads('{"a": ' + "[" * 65 + "]" * 65 + "}")}, "too_deep"),
+        ({"instruction": 5, "metadata": json.loads('{"a": ' + "[" * 500 + "]" * 500 + "}")}, "wrong_type"),
+        ({"instruction": "x", "reference_answer": 10**30}, "wrong_type"),
         ({"instruction": "x", "grader": {"type": "nose"}}, "bad_grader"),
         ({"instruction": "x", "grader": {"type": "choice", "choices": ["one"]}}, "bad_grader"),
         ({"instruction": "x", "grader": {"type": "regex", "pattern": "("}}, "bad_grader"),
@@ -112,6 +115,12 @@ def test_the_recipe_s_grader_goes_to_rows_with_a_reference_and_without_their_own
 )
 def test_a_row_that_cannot_be_used_says_why(tmp_path: Path, row: Any, reason: str) -> None:
     assert only_bad_row(tmp_path / "seeds.jsonl", row).reason == reason
+
+
+def test_metadata_as_deep_as_allowed_can_be_written_and_read_again(tmp_path: Path) -> None:
+    deep = json.loads('{"a": ' + "[" * 64 + "]" * 64 + "}")
+    (sample,) = samples_of(written(tmp_path / "seeds.jsonl", [{"instruction": "x", "metadata": deep}]))
+    assert Sample.model_validate_json(sample.model_dump_json()) == sample
 
 
 def test_a_bad_row_s_line_names_what_it_has_and_what_is_right(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 from preflect.adapters.input_columns import MISSING, Column, UnusableValueError
 from preflect.adapters.input_messages import conversation, first_error
 from preflect.adapters.input_row import BadRow, InputRow, RawRow
-from preflect.adapters.json_values import is_object, kind_of
+from preflect.adapters.json_values import deeper_than, is_object, kind_of
 from preflect.grading import validate_grader
 from preflect.schemas import ChoiceGrader, Conversation, GraderSpec, Message, NumberGrader, StringGrader
 
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from preflect.schemas.recipe import InputField
 
 _GRADER: Final[TypeAdapter[GraderSpec]] = TypeAdapter(GraderSpec)
+_MAX_DEPTH: Final = 64
+"""Well below the depth at which samples can no longer be written and read as JSON."""
+_MAX_EXACT: Final = 2.0**63
+"""Larger integers were rounded when the JSON was read."""
 _NEEDS_REFERENCE: Final = (ChoiceGrader, NumberGrader, StringGrader)
 
 
@@ -75,6 +79,10 @@ class _Fields:
                 return text if text.strip() else None
             case bool() as flag:
                 raise _wrong_type(name, flag, "text")
+            case float() as number if abs(number) >= _MAX_EXACT:
+                raise UnusableValueError(
+                    "wrong_type", f"{name} is too large a number to be kept exactly; put it in quotes"
+                )
             case int() | float() as number:
                 return None if math.isnan(number) else str(number)
             case other:
@@ -137,11 +145,16 @@ def _object(name: InputField, value: object) -> dict[str, object]:
 
 
 def _structure(name: InputField, value: object) -> object:
+    structure = _parsed(name, value) if isinstance(value, str) else value
+    if deeper_than(_MAX_DEPTH, structure):
+        raise UnusableValueError("too_deep", f"{name} is nested more than {_MAX_DEPTH} levels deep; make it flatter")
+    # Dates and the like, which JSON does not know, become text; NaN becomes null.
+    return orjson.loads(orjson.dumps(structure, default=str))
+
+
+def _parsed(name: InputField, text: str) -> object:
     try:
-        if isinstance(value, str):
-            return orjson.loads(value) if value.strip() else None
-        # Dates and the like, which JSON does not know, become text; NaN becomes null.
-        return orjson.loads(orjson.dumps(value, default=str))
+        return orjson.loads(text) if text.strip() else None
     except orjson.JSONDecodeError as error:
         raise UnusableValueError("bad_json", f"{name} is text that is not JSON: {error.msg}") from error
 

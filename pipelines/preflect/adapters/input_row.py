@@ -54,10 +54,12 @@ class RawRow:
 
     def refused(self, reason: str, remedy: str) -> BadRow:
         """This row as a bad one."""
-        return BadRow(number=self.number, reason=reason, remedy=remedy, row_id=_raw_id(self.value))
+        return BadRow(number=self.number, reason=reason, remedy=remedy, row_id=content_id(self._text()))
 
-
-def _raw_id(value: object) -> str:
-    # Parquet rows may hold dates, decimals and bytes; their text is as good a name as any.
-    options = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
-    return content_id(orjson.dumps(value, default=str, option=options).decode())
+    def _text(self) -> str:
+        try:
+            # Parquet rows may hold dates, decimals and bytes; their text is as good a name as any.
+            return orjson.dumps(self.value, default=str, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS).decode()
+        except orjson.JSONEncodeError:
+            # Nested deeper than JSON is written; nothing else is left to name the row by.
+            return f"row {self.number}"

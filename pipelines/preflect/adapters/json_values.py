@@ -25,6 +25,12 @@ def is_list(value: object) -> TypeGuard[list[object]]:
     return isinstance(value, list)
 
 
+def deeper_than(limit: int, value: object) -> bool:
+    """Whether lists and objects are nested in each other more than `limit` times."""
+    children = value.values() if is_object(value) else value if is_list(value) else ()
+    return any(limit == 0 or deeper_than(limit - 1, child) for child in children)
+
+
 def kind_of(value: object) -> str:
     """What the value is, in words."""
     return _KINDS.get(type(value), f"of type {type(value).__name__}")
