@@ -36,7 +36,7 @@ _THEME: Final[dict[str, Any]] = {
         "titleFontSize": 11,
         "titleFontWeight": "normal",
     },
-    "axisX": {"grid": False},
+    "axisX": {"grid": False, "labelFlush": False},
     "legend": {"orient": "top", "labelColor": INK, "labelFontSize": 11, "symbolType": "square", "offset": 4},
 }
 STEPS: Final = tuple(f"var(--step-{step})" for step in range(1, 6))

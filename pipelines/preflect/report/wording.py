@@ -42,6 +42,8 @@ _MINUS: Final = "\N{MINUS SIGN}"
 _MINUTE: Final = 60
 _HOUR: Final = 3600
 _MOST_SECONDS: Final = 10
+_TEN_CENTS: Final = 0.1
+_LEAST_SHOWN: Final = 0.0001
 
 
 def words(code: str) -> str:
@@ -80,10 +82,10 @@ def percent(part: float, whole: float) -> str:
 
 
 def usd(amount: float) -> str:
-    """Dollars: cents, or two significant digits where that is not enough."""
-    if amount == 0:
-        return "$0"
-    return f"${amount:,.2f}" if amount >= 1 else f"${amount:.2g}" if amount >= 0.0001 else "< $0.0001"  # noqa: PLR2004
+    """Dollars and cents; two significant digits of less than ten cents."""
+    if amount == 0 or amount >= _TEN_CENTS:
+        return f"${amount:,.2f}"
+    return f"${amount:.2g}" if amount >= _LEAST_SHOWN else f"< ${_LEAST_SHOWN}"
 
 
 def moment(iso: str) -> str:
