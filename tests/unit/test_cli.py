@@ -57,6 +57,21 @@ def test_wrong_arguments_are_wrong_input(arguments: list[str], capsys: CAPTURE) 
     assert "Usage: preflect" in "".join(capsys.readouterr())
 
 
+def test_what_nobody_foresaw_is_one_line_and_a_traceback_with_debug() -> None:
+    code = (
+        "import sys; from preflect.cli import app, main\n"
+        "def crash() -> None: raise ZeroDivisionError('by nought')\n"
+        "app.app.command('crash')(crash); sys.exit(main())"
+    )
+    command = [sys.executable, "-c", code, "crash"]
+    brief = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert brief.returncode == 1
+    assert brief.stderr == "error: unexpected ZeroDivisionError: by nought; `--debug` shows the traceback\n"
+    long = subprocess.run([*command, "--debug"], capture_output=True, text=True, check=False)
+    assert long.returncode == 1
+    assert "Traceback (most recent call last)" in long.stderr
+
+
 # init
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from types import TracebackType
 from typing import Annotated, Final
 
 import typer
@@ -71,8 +72,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = [*(sys.argv[1:] if arguments is None else arguments)]
     words = [word for word in given if word != "--debug"]
     debug = len(words) < len(given)
+    if arguments is None and not debug:
+        sys.excepthook = _say_unexpected
     try:
-        app(words, prog_name="preflect")
+        # The command itself: calling `app` would put typer's own hook in place of ours.
+        typer.main.get_command(app)(words, prog_name="preflect")
     except SystemExit as ended:
         return _code(ended.code)
     except BrokenPipeError:
@@ -93,3 +97,8 @@ def _code(code: str | int | None) -> int:
         print("stopped", file=sys.stderr)
         return _STOPPED_EARLY
     return code if isinstance(code, int) else int(code is not None)
+
+
+def _say_unexpected(kind: type[BaseException], error: BaseException, _traceback: TracebackType | None) -> None:
+    """What nobody foresaw: python ends with exit code 1 after it."""
+    report_error(f"unexpected {kind.__name__}: {error}; `--debug` shows the traceback", 1, as_json="--json" in sys.argv)
