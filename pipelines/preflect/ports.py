@@ -58,7 +58,10 @@ class ChatModel(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreQuery:
-    """A pair that a student is asked about: `forward` wants nll(y | P(x)) and nll(y), `reverse` nll(x | R(y)) and nll(x)."""
+    """A pair that a student is asked about.
+
+    `forward` wants nll(y | P(x)) and nll(y), `reverse` nll(x | R(y)) and nll(x).
+    """
 
     direction: Literal["forward", "reverse"]
     instruction: str
