@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
-
-import orjson
+from typing import Self
 
 
 class Ledger:
-    """Appends records to a file; without a path it keeps nothing."""
+    """Appends lines to a file; without a path it keeps nothing."""
 
     def __init__(self, path: Path | None) -> None:
         self._file: int | None = None
@@ -29,11 +27,9 @@ class Ledger:
             if size and file.read(1) != b"\n":
                 self._write(b"\n")
 
-    def append(self, records: Iterable[Mapping[str, Any]]) -> None:
-        """Hand the records to the operating system, so that they outlive this process."""
-        lines = b"".join(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE) for record in records)
-        if lines:
-            self._write(lines)
+    def append(self, lines: Iterable[bytes]) -> None:
+        """Hand the lines to the operating system, so that they outlive this process."""
+        self._write(b"".join(lines))
 
     def _write(self, lines: bytes) -> None:
         while self._file is not None and lines:

@@ -64,7 +64,7 @@ class Endpoint:
 
     def _account_for(self, reply: Reply) -> bool:
         """Writes the truth down; says whether the task is known."""
-        self._ledger.append(record for choice in reply.choices for record in choice.records)
+        self._ledger.append(line for choice in reply.choices for line in choice.lines())
         known = all(choice.known for choice in reply.choices)
         self._answered += 1
         self._unknown += not known

@@ -35,6 +35,10 @@ class Choice:
     known: bool = True
     """Whether the simulator knows the task."""
 
+    def lines(self) -> list[bytes]:
+        """The records as lines of the truth file."""
+        return [orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE) for record in self.records]
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:

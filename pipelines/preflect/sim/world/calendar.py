@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Final
 
@@ -178,27 +179,27 @@ def _solve_dates(script: Script) -> Solution | None:
     for beat in script[1:-1]:
         passed += _days(beat)
         steps.append(f"{_days(beat):+d} days makes {passed} days so far")
-    facts = (f"The {start['project']} starts on {start['date']}.",)
-    if script[-1].act == "ask_days":
-        decoys = {str(passed + change) for change in (-7, -1, 2, 7, 14)} - {str(passed)}
-        result = f"The whole span is {passed} days."
-        return Solution(
-            reference=str(passed),
-            grader=NumberGrader(),
-            facts=facts,
-            steps=tuple(steps),
-            result=result,
-            decoys=tuple(sorted(decoys)),
-        )
-    reference = (began + timedelta(days=passed)).isoformat()
-    missed = sorted({(began + timedelta(days=passed + change)).isoformat() for change in (-7, -1, 1, 7, 30)})
+    reached = _duration(passed) if script[-1].act == "ask_days" else _date_after(began, passed)
+    return replace(reached, facts=(f"The {start['project']} starts on {start['date']}.",), steps=tuple(steps))
+
+
+def _duration(days: int) -> Solution:
+    decoys = {str(days + change) for change in (-7, -1, 2, 7, 14)}
     return Solution(
-        reference=reference,
-        grader=_shown(reference),
-        facts=facts,
-        steps=tuple(steps),
-        result=f"Counting {passed} days on from the start leads to {reference}.",
-        decoys=tuple(missed),
+        reference=str(days),
+        grader=NumberGrader(),
+        result=f"The whole span is {days} days.",
+        decoys=tuple(sorted(decoys)),
+    )
+
+
+def _date_after(began: date, days: int) -> Solution:
+    reached = [(began + timedelta(days=days + change)).isoformat() for change in (0, -7, -1, 1, 7, 30)]
+    return Solution(
+        reference=reached[0],
+        grader=_shown(reached[0]),
+        result=f"Counting {days} days on from the start leads to {reached[0]}.",
+        decoys=tuple(reached[1:]),
     )
 
 
