@@ -98,13 +98,21 @@ class Student(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A rejection together with the sample as the stage leaves it, where what it found out is worth keeping."""
+
+    rejection: Rejection
+    sample: Sample
+
+
 class Stage(Protocol):
     """A per-sample stage: one sample in, one sample with more in it or one rejection out."""
 
     @property
     def name(self) -> str: ...
 
-    async def run(self, sample: Sample) -> Sample | Rejection:
+    async def run(self, sample: Sample) -> Sample | Rejection | Dropped:
         """Raises: CallError, which the engine turns into the sample's rejection; StoppedError, which ends the run."""
         ...
 

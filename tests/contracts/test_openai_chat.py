@@ -269,6 +269,15 @@ async def test_thinking_is_taken_apart_from_the_answer(tmp_path: Path) -> None:
     assert [(reply.thinking, reply.text) for reply in replies] == [("hm", "42")] * 2
 
 
+async def test_half_an_emoji_in_a_reply_is_replaced(tmp_path: Path) -> None:
+    async def answer(_: int, __: dict[str, Any]) -> web.Response:
+        body = b'{"choices": [{"message": {"content": "well \\ud83d"}}]}'
+        return web.Response(body=body, content_type="application/json")
+
+    async with rig(Endpoint(answer), tmp_path) as r:
+        assert (await r.model.complete(ask())).text == "well ?"
+
+
 async def test_the_key_reaches_no_error_message(tmp_path: Path) -> None:
     async def answer(_: int, __: dict[str, Any]) -> web.Response:
         return web.json_response({"error": {"message": "Incorrect API key provided: sk-very-secret"}}, status=401)

@@ -17,7 +17,7 @@ from preflect.engine.executor import Connect, Executor, Outcome
 from preflect.engine.gate import RunGate
 from preflect.engine.meter import Meter
 from preflect.errors import CallError, InterruptedRunError, RunError, TooManyRejectionsError
-from preflect.ports import Stage
+from preflect.ports import Dropped, Stage
 from preflect.schemas import Instruction, Message, Rejection, Sample
 
 
@@ -125,6 +125,20 @@ def test_a_failed_call_rejects_its_sample_as_it_stood() -> None:
     )
     assert lost.sample is not None
     assert lost.sample.metadata == {"sleep": True}
+
+
+def test_a_stage_may_hand_over_what_it_found_out_before_it_rejected() -> None:
+    @dataclass(frozen=True)
+    class Measure:
+        name: str = "measure"
+
+        async def run(self, sample: Sample) -> Dropped:
+            return Dropped(sample.reject(self.name, "filter", "not_admitted"), sample.evolve(metadata={"score": 2}))
+
+    (outcome,) = run_all(executor(Measure()), 1)
+    assert outcome.rejection is not None
+    assert outcome.sample is not None
+    assert outcome.sample.metadata == {"score": 2}
 
 
 def test_too_many_failed_calls_stop_the_run_with_the_last_reason() -> None:

@@ -9,7 +9,7 @@ from typing import Literal
 
 import pytest
 
-from preflect.ports import NllPair, ScoreQuery
+from preflect.ports import Dropped, NllPair, ScoreQuery
 from preflect.schemas import Instruction, Message, Rejection, Response, Sample
 from preflect.scoring import no_score
 from preflect.stages.select_instruction import SelectInstruction
@@ -77,8 +77,8 @@ async def went_on(stage: SelectInstruction | SelectResponse, sample: Sample) -> 
 
 async def was_rejected(stage: SelectInstruction | SelectResponse, sample: Sample) -> Rejection:
     out = await stage.run(sample)
-    assert isinstance(out, Rejection)
-    return out
+    assert not isinstance(out, Sample)
+    return out.rejection if isinstance(out, Dropped) else out
 
 
 @pytest.mark.parametrize(("before", "after"), list(product([None, 0.5, 0.9, 1.3], repeat=2)))
@@ -171,11 +171,12 @@ async def test_selection_of_the_response_follows_its_whole_truth_table(
         good = r_final is not None and ifd_final is not None and r_final < 1 and ifd_final < 1
         out = await SelectResponse(student=student, mode=mode).run(IMPROVED if has_rewrite else PLAIN)
         if mode == "strict" and not wins:
-            assert isinstance(out, Rejection)
-            assert (out.cause, out.reason) == ("filter", "not_selected")
+            assert isinstance(out, Dropped)
+            assert (out.rejection.cause, out.rejection.reason) == ("filter", "not_selected")
         elif not good:
-            assert isinstance(out, Rejection)
-            assert (out.cause, out.reason) == ("filter", "not_admitted")
+            assert isinstance(out, Dropped)
+            assert (out.rejection.cause, out.rejection.reason) == ("filter", "not_admitted")
+            assert {score.metric for score in out.sample.scores} >= {"ifd_ppl", "r_ifd_ppl"}
         else:
             assert isinstance(out, Sample)
             assert out.response == final

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -102,10 +103,10 @@ def _wire_message(message: Message) -> dict[str, Any]:
 def read_completion(content: bytes) -> Completion:
     """The first choice of a reply. Raises: BadBodyError when it isn't a chat completion."""
     try:
-        body: Any = orjson.loads(content)
+        body: Any = _json(content)
         choice = body["choices"][0]
         message = choice["message"]
-    except (orjson.JSONDecodeError, KeyError, IndexError, TypeError) as error:
+    except (ValueError, KeyError, IndexError, TypeError) as error:
         raise BadBodyError(f"the reply is no chat completion: {content[:200]!r}") from error
     text: str = message.get("content") or message.get("refusal") or ""
     thinking, text = _split_thinking(text, message.get("reasoning_content") or message.get("reasoning"))
@@ -118,6 +119,14 @@ def read_completion(content: bytes) -> Completion:
         prompt_tokens=usage.get("prompt_tokens") or 0,
         completion_tokens=usage.get("completion_tokens") or 0,
     )
+
+
+def _json(content: bytes) -> Any:
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
+        # A lone surrogate (half an emoji, cut by a token limit) is legal JSON, and no text that a file could hold.
+        return json.loads(json.dumps(json.loads(content), ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def _split_thinking(text: str, apart: str | None) -> tuple[str | None, str]:

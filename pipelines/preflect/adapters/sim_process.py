@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -15,15 +16,18 @@ from preflect.schemas import SimModel
 
 
 @contextmanager
-def simulated_endpoint(spec: SimModel, seed: int, truth: Path, known: Sequence[Path], log: Path) -> Generator[str]:
-    """Base URL of a fresh simulator on a free loopback port, while the block runs.
+def simulated_endpoint(
+    models: Mapping[str, SimModel], seed: int, truth: Path, known: Sequence[Path], log: Path
+) -> Generator[str]:
+    """Base URL of a fresh simulator for all these models, on a free loopback port, while the block runs.
 
     It stops when this process ends, however that happens: its standard input then closes.
     Raises: RunError when it does not come up.
     """
     truth.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "preflect.sim", "--port", "0", "--seed", str(seed), "--truth", str(truth)]
-    command += ["--latency-s", str(spec.latency_s), "--rates", spec.rates.model_dump_json(), "--stop-with-parent"]
+    profiles = {simulated_name(name): _profile(spec, seed) for name, spec in models.items()}
+    command += ["--profiles", orjson.dumps(profiles).decode(), "--stop-with-parent"]
     for path in known:
         command += ["--known", str(path)]
     with (
@@ -37,6 +41,19 @@ def simulated_endpoint(spec: SimModel, seed: int, truth: Path, known: Sequence[P
             yield _address(process, log)
         finally:
             process.terminate()
+
+
+def simulated_name(name: str) -> str:
+    """The name under which requests ask for a simulated model: what it makes says in each place that it's simulated."""
+    return f"sim:{name}"
+
+
+def _profile(spec: SimModel, seed: int) -> dict[str, Any]:
+    return {
+        "seed": seed if spec.seed is None else spec.seed,
+        "latency_s": spec.latency_s,
+        "rates": spec.rates.model_dump(mode="json"),
+    }
 
 
 def _address(process: subprocess.Popen[bytes], log: Path) -> str:

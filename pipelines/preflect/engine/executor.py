@@ -18,7 +18,7 @@ from typing import Final
 from preflect.engine.gate import RunGate
 from preflect.engine.meter import Meter
 from preflect.errors import CallError, PreflectError, ReplyError, RunError, StoppedError, TooManyRejectionsError
-from preflect.ports import Stage
+from preflect.ports import Dropped, Stage
 from preflect.schemas import Rejection, Sample
 
 UNREAD_LIMIT: Final = 256
@@ -133,12 +133,12 @@ class Executor:
     async def _through(self, ordinal: int, sample: Sample, stages: Sequence[Stage]) -> Outcome:
         for stage in stages:
             result = await self._apply(stage, sample)
-            if isinstance(result, Rejection):
-                return Outcome(ordinal, sample, result)
+            if isinstance(result, Dropped):
+                return Outcome(ordinal, result.sample, result.rejection)
             sample = result
         return Outcome(ordinal, sample)
 
-    async def _apply(self, stage: Stage, sample: Sample) -> Sample | Rejection:
+    async def _apply(self, stage: Stage, sample: Sample) -> Sample | Dropped:
         self._meter.entered(stage.name)
         since = time.monotonic()
         try:
@@ -146,8 +146,8 @@ class Executor:
         except CallError as error:
             cause = "reply" if isinstance(error, ReplyError) else "call"
             result = sample.reject(stage.name, cause, error.reason, error.detail)
-        self._meter.left(stage.name, time.monotonic() - since, rejected=isinstance(result, Rejection))
-        return result
+        self._meter.left(stage.name, time.monotonic() - since, rejected=not isinstance(result, Sample))
+        return Dropped(result, sample) if isinstance(result, Rejection) else result
 
     def _count(self, outcome: Outcome) -> None:
         self._finished += 1

@@ -38,7 +38,7 @@ def load(path: Path | str, overrides: Sequence[str] = (), *, skip_bad_rows: bool
     """
     loaded = load_recipe(Path(path), overrides)
     recipe = _with_absolute_input(loaded.recipe, Path(path).parent)
-    found = survey(recipe.input)
+    found = survey(recipe.input, Path(path).parent)
     if found.bad_count and not skip_bad_rows:
         raise DataError(found.complaint(loaded.recipe.input.path))
     notes = check_order(recipe, has_response=found.has_response, source=loaded.source)
@@ -110,8 +110,6 @@ def _services(recipe: Recipe, folder: RunFolder) -> Generator[Mapping[str, str]]
     if not simulated:
         yield {}
         return
-    first = next(iter(simulated.values()))
-    seed = recipe.seed if first.seed is None else first.seed
     known = [shipped("seeds/instructions.jsonl")]
-    with simulated_endpoint(first, seed, folder.truth_path, known, folder.log_path) as base_url:
+    with simulated_endpoint(simulated, recipe.seed, folder.truth_path, known, folder.log_path) as base_url:
         yield dict.fromkeys(simulated, base_url)

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from preflect.adapters.openai import open_chat
 from preflect.adapters.reachability import secret_of
+from preflect.adapters.sim_process import simulated_name
 from preflect.curation.dedup import Dedup
 from preflect.engine.plan import Connected, Phase, Wiring, stage_names
 from preflect.ports import ChatModel, Stage, Student, WholeSetStage
@@ -56,7 +57,7 @@ async def connect(recipe: Recipe, phase: Phase, wiring: Wiring) -> AsyncGenerato
 def _address(name: str, model: ChatModelSpec, wiring: Wiring) -> tuple[str, str, str]:
     if isinstance(model, OpenAIModel):
         return model.base_url, secret_of(name, model), model.model
-    return wiring.endpoints[name], "", "sim"
+    return wiring.endpoints[name], "", simulated_name(name)
 
 
 def per_sample_stage(  # noqa: PLR0911  (one return a stage)
@@ -98,7 +99,7 @@ def per_sample_stage(  # noqa: PLR0911  (one return a stage)
         case spec.GradeStage():
             return Grade(name=name)
         case spec.PairStage() as s:
-            return Pair(name=name, strategy=s.strategy, min_margin=s.min_margin)
+            return Pair(name=name, strategy=s.strategy, min_margin=s.min_margin, seed=recipe.seed)
         case other:
             raise AssertionError(f"{other.stage} is a whole-set stage")
 

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Literal
 
-from preflect.ports import Student
+from preflect.ports import Dropped, Student
 from preflect.schemas import Rejection, Response, Sample, Selection
 from preflect.schemas.stages import Metric
 from preflect.scoring import score_pair
@@ -27,15 +27,18 @@ class SelectResponse:
     threshold: float = 1.0
     name: str = "select_response"
 
-    async def run(self, sample: Sample) -> Sample | Rejection:
-        """The sample with its scores and a Selection; rejected as `no_response`, `not_selected` or `not_admitted`."""
+    async def run(self, sample: Sample) -> Sample | Rejection | Dropped:
+        """The sample with its scores and a Selection.
+
+        Rejected as `no_response`, or, with both all the same, as `not_selected` or `not_admitted`.
+        """
         kept = sample.response
         if kept is None:
             return sample.reject(self.name, "filter", "no_response", "there is no response to select")
         selected = await self._select(sample, kept)
         selection = selected.selections[-1]
         if self.mode == "strict" and not selection.rewrite_won:
-            return sample.reject(self.name, "filter", "not_selected", selection.reason)
+            return Dropped(sample.reject(self.name, "filter", "not_selected", selection.reason), selected)
         return await self._admit(selected, selected.response_of(selection.response_id))
 
     async def _select(self, sample: Sample, kept: Response) -> Sample:
@@ -52,17 +55,19 @@ class SelectResponse:
         reason = f"r_ifd_ppl of rewrite {shown(after)}, of the response before {shown(before)}"
         return _selected(with_new_scores(sample, *old, *new), rewrite if won else kept, won=won, reason=reason)
 
-    async def _admit(self, sample: Sample, response: Response) -> Sample | Rejection:
+    async def _admit(self, sample: Sample, response: Response) -> Sample | Dropped:
         instruction = sample.instruction
         forward, reverse = await asyncio.gather(
             score_pair(self.student, instruction, response, "forward", known=sample.scores),
             score_pair(self.student, instruction, response, "reverse", known=sample.scores),
         )
         scores = (of_metric(reverse, "r_ifd_ppl"), of_metric(forward, self.metric))
+        scored = with_new_scores(sample, *forward, *reverse)
         if all(score.value is not None and score.value < self.threshold for score in scores):
-            return with_new_scores(sample, *forward, *reverse)
+            return scored
         numbers = ", ".join(f"{score.metric} {shown(score)}" for score in scores)
-        return sample.reject(self.name, "filter", "not_admitted", f"{numbers}; both must be below {self.threshold:g}")
+        detail = f"{numbers}; both must be below {self.threshold:g}"
+        return Dropped(sample.reject(self.name, "filter", "not_admitted", detail), scored)
 
 
 def _rewritten_response(sample: Sample, kept: Response) -> Response | None:

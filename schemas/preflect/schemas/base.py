@@ -12,10 +12,12 @@ SCHEMA_VERSION: Final = 1
 """Version of all that is stored; raised when a stored field changes its meaning."""
 
 
+_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
 def content_id(value: Any) -> str:
     """Hash of the canonical JSON of `value` (sorted keys, no spaces, UTF-8): 20 hexadecimal digits, 80 bits."""
-    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.blake2b(canonical.encode(), digest_size=10).hexdigest()
+    return hashlib.blake2b(_CANONICAL.encode(value).encode(), digest_size=10).hexdigest()
 
 
 class Schema(BaseModel):
