@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from preflect.errors import DataError
-from preflect.grading import grade
+from preflect.grading import grade, self_test
 from preflect.schemas import NumberGrader
 from preflect.scoring.near_duplicates import NearDuplicates
 from preflect.sim.answers import good_answer
@@ -74,6 +74,14 @@ def test_a_good_answer_satisfies_the_grader(seed: int) -> None:
     assert task.solution.grader is not None
     assert grade(task.solution.grader, answer, task.solution.reference).score == 1.0
     assert assess(task, answer).quality == 1.0
+
+
+@UNHURRIED
+@given(SEEDS)
+def test_every_grader_of_the_world_tells_right_from_wrong(seed: int) -> None:
+    solution = generate_task(random.Random(seed)).solution
+    assert solution.grader is not None
+    assert self_test(solution.grader, solution.reference) == []
 
 
 @UNHURRIED
@@ -146,7 +154,7 @@ def test_a_list_is_changed_in_the_order_told() -> None:
             "Reverse the sequence. Finish with a line that reads 'Result:' followed by the list, entries separated "
             "by a comma and a blank."
         )
-        == "8, 16"
+        == "Result: 8, 16"
     )
 
 
@@ -156,7 +164,7 @@ def test_a_string_is_changed_in_the_order_told() -> None:
             "Take the word 'copper'. Drop each a, e, i, o and u. Spell it backwards. "
             "Show the outcome on a last line that starts with 'Result:'."
         )
-        == "rppc"
+        == "Result: rppc"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from preflect.schemas import NumberGrader, RegexGrader
@@ -75,8 +75,17 @@ def _states(script: Script) -> list[list[int]] | None:
     return states
 
 
-def _result_line(result: str) -> RegexGrader:
-    return RegexGrader(pattern=rf"(?m)^\W*Result:\s*{re.escape(result)}\.?\s*$", ignore_case=True)
+def _last_line(result: str, missed: Iterable[str], facts: tuple[str, ...], steps: tuple[str, ...]) -> Solution:
+    """The solution of a task that wants its result on a line of its own."""
+    reference = f"Result: {result}"
+    return Solution(
+        reference=reference,
+        grader=RegexGrader(pattern=rf"(?m)^\W*Result:\s*{re.escape(result)}\.?\s*$", ignore_case=True),
+        facts=facts,
+        steps=steps,
+        result=f"{reference}.",
+        decoys=tuple(f"Result: {other}" for other in sorted(set(missed) - {result})),
+    )
 
 
 def _solve_list(script: Script) -> Solution | None:
@@ -89,12 +98,8 @@ def _solve_list(script: Script) -> Solution | None:
     steps = tuple(f"the list becomes {_joined(state)}" for state in states[1:])
     facts = (f"The list to begin with is {_joined(states[0])}.",)
     if script[-1].act == "ask_list":
-        shown = _joined(final)
-        decoys = {_joined(s) for s in (*states, final[::-1], final[:-1], [*final[1:], final[0]])} - {shown}
-        return Solution(
-            reference=shown, grader=_result_line(shown), facts=facts, steps=steps, result=f"Result: {shown}.",
-            decoys=tuple(sorted(decoys)),
-        )  # fmt: skip
+        missed = map(_joined, (*states, final[::-1], final[:-1], [*final[1:], final[0]]))
+        return _last_line(_joined(final), missed, facts, steps)
     number = sum(final) if script[-1].act == "ask_sum" else max(final)
     result = f"The {'sum' if script[-1].act == 'ask_sum' else 'largest entry'} is {number}."
     decoys = {str(number + change) for change in (-2, 1, 4, 10)}
@@ -186,11 +191,8 @@ def _solve_string(script: Script) -> Solution | None:
         return Solution(
             reference=str(len(final)), grader=NumberGrader(), facts=facts, steps=steps, result=result, decoys=decoys
         )
-    missed = {*spellings, final[::-1], final[:-1], final[1:] + final[0], final + final[-1]} - {final}
-    return Solution(
-        reference=final, grader=_result_line(final), facts=facts, steps=steps, result=f"Result: {final}.",
-        decoys=tuple(sorted(missed)),
-    )  # fmt: skip
+    missed = (*spellings, final[::-1], final[:-1], final[1:] + final[0], final + final[-1])
+    return _last_line(final, missed, facts, steps)
 
 
 def _further_string(script: Script, rng: random.Random) -> Beat | None:
