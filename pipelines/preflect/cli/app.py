@@ -10,7 +10,7 @@ from typing import Annotated, Final
 
 import typer
 
-from preflect.cli import export, init, run, runs, schema, score, sim
+from preflect.cli import check, export, init, run, runs, schema, score, sim
 from preflect.cli.output import report_error
 from preflect.errors import PreflectError
 
@@ -38,6 +38,7 @@ _COMMANDS: Final = (
     (score.score, "preflect score answers.jsonl --student ppm --out scores.parquet"),
     (export.pairs, "preflect pairs demo --strategy best_random --min-margin 0.5"),
     (export.export, "preflect export demo --to training"),
+    (check.check, "preflect check data/runs/demo/export/dpo --format trl-dpo"),
     (runs.report, "preflect report demo"),
     (schema.schema, "preflect schema DpoRow"),
     (sim.sim, "preflect sim --port 8000 --seed 7"),
