@@ -1,0 +1,194 @@
+"""What makes a row unfit for training. Trainers accept most of it silently; here it's refused, with a reason."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from preflect.export.leaks import leaked_token, states_answer
+from preflect.export.turns import (
+    RowProblemError,
+    Turn,
+    check_conversation,
+    check_order,
+    last_role,
+    read_turns,
+    same_turns,
+)
+from preflect.grading import self_test
+from preflect.schemas import GraderSpec
+
+RowKind = Literal["sft", "dpo", "rft", "kto"]
+
+_GRADER: Final = TypeAdapter[GraderSpec](GraderSpec)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a row is refused."""
+
+    reason: str
+    """A short code."""
+    detail: str
+
+
+class RowChecker:
+    """Checks the rows of one dataset, one after the other; remembers what it needs to see repeats."""
+
+    def __init__(self, kind: RowKind, *, max_prompt_chars: int | None = None) -> None:
+        self._kind: RowKind = kind
+        self._max_prompt_chars = max_prompt_chars
+        self._seen: set[bytes] = set()
+        self._shapes: dict[str, type] = {}
+
+    def check(self, row: Mapping[str, Any]) -> Problem | None:
+        """The first thing wrong with the row, None if nothing is."""
+        try:
+            self._check_shapes(row)
+            prompt, completions = _read(row, self._kind)
+            _check_sides(prompt, completions)
+            self._check_length(prompt)
+            _check_kind(row, self._kind, prompt, completions)
+            self._check_repeat(prompt, completions)
+        except RowProblemError as problem:
+            return Problem(problem.reason, problem.detail)
+        return None
+
+    def _check_shapes(self, row: Mapping[str, Any]) -> None:
+        for name in ("messages", "text", "prompt", "completion", "chosen", "rejected"):
+            value = row.get(name)
+            if isinstance(value, str | list):
+                shape = self._shapes.setdefault(name, str if isinstance(value, str) else list)
+                if not isinstance(value, shape):
+                    raise RowProblemError("mixed_types", f"{name} is text in one row and a list in another")
+
+    def _check_length(self, prompt: Sequence[Turn]) -> None:
+        chars = sum(len(turn.content) for turn in prompt)
+        if self._max_prompt_chars is not None and chars > self._max_prompt_chars:
+            raise RowProblemError("prompt_too_long", f"{chars} characters, {self._max_prompt_chars} at most")
+
+    def _check_repeat(self, prompt: Sequence[Turn], completions: Mapping[str, Sequence[Turn]]) -> None:
+        sides = [prompt, *completions.values()]
+        text = json.dumps([[(turn.role, turn.content, turn.calls) for turn in side] for side in sides])
+        digest = hashlib.blake2b(text.encode(), digest_size=16).digest()
+        if digest in self._seen:
+            raise RowProblemError("duplicate_row", "an earlier row is the same")
+        self._seen.add(digest)
+
+
+def _read(row: Mapping[str, Any], kind: RowKind) -> tuple[list[Turn], dict[str, list[Turn]]]:
+    """The prompt, and the completions by column."""
+    match kind:
+        case "sft":
+            return _read_sft(row)
+        case "dpo":
+            return _read_dpo(row)
+        case "kto":
+            return read_turns(row, "prompt"), {"completion": read_turns(row, "completion")}
+        case "rft":
+            return read_turns(row, "prompt"), {}
+
+
+def _read_sft(row: Mapping[str, Any]) -> tuple[list[Turn], dict[str, list[Turn]]]:
+    if row.get("text") is not None and row.get("messages") is None:
+        return [], {"text": read_turns(row, "text")}
+    if row.get("prompt") is not None and row.get("messages") is None:
+        return read_turns(row, "prompt"), {"completion": read_turns(row, "completion")}
+    turns = read_turns(row, "messages")
+    check_conversation(turns, "messages")
+    if last_role(turns) != "assistant":
+        raise RowProblemError("last_not_assistant", f"the last turn is the {last_role(turns)}'s")
+    if len(turns) == 1:
+        raise RowProblemError("empty_prompt", "there is no turn before the assistant's")
+    return turns[:-1], {"messages": turns[-1:]}
+
+
+def _read_dpo(row: Mapping[str, Any]) -> tuple[list[Turn], dict[str, list[Turn]]]:
+    chosen, rejected = read_turns(row, "chosen"), read_turns(row, "rejected")
+    if row.get("prompt") is not None or isinstance(row["chosen"], str):
+        return read_turns(row, "prompt"), {"chosen": chosen, "rejected": rejected}
+    # Without a prompt column both sides are whole conversations: the prompt is what they share.
+    shared = 0
+    while shared < min(len(chosen), len(rejected)) - 1 and chosen[shared] == rejected[shared]:
+        shared += 1
+    return chosen[:shared], {"chosen": chosen[shared:], "rejected": rejected[shared:]}
+
+
+def _check_sides(prompt: Sequence[Turn], completions: Mapping[str, Sequence[Turn]]) -> None:
+    if "text" in completions:
+        check_conversation(completions["text"], "text")
+        return
+    if not prompt:
+        raise RowProblemError("empty_prompt", "chosen and rejected share no prompt")
+    check_conversation(prompt, "prompt")
+    if last_role(prompt) not in {"user", "tool"}:
+        raise RowProblemError("prompt_not_user", f"the prompt's last turn is the {last_role(prompt)}'s")
+    for name, completion in completions.items():
+        check_conversation(completion, name)
+        if last_role(completion) != "assistant":
+            raise RowProblemError("last_not_assistant", f"{name}: the last turn is the {last_role(completion)}'s")
+        if _repeats(prompt, completion):
+            raise RowProblemError("prompt_in_completion", f"{name} repeats the prompt")
+        check_order([*prompt, *completion], name)
+    for name, turns in {"prompt": prompt, **completions}.items():
+        for turn in turns:
+            token = leaked_token(turn.role, turn.content)
+            if token:
+                raise RowProblemError("template_token", f"{name} contains {token!r}")
+
+
+def _repeats(prompt: Sequence[Turn], completion: Sequence[Turn]) -> bool:
+    if any(turn in prompt for turn in completion if turn.role in {"user", "system"}):
+        return True
+    # A short prompt may well begin its own answer ("Hello" - "Hello!").
+    asked, answered = prompt[-1].content.strip(), completion[0].content.lstrip()
+    return len(asked.split()) > 3 and answered.startswith(asked) and completion[0].from_text  # noqa: PLR2004
+
+
+def _check_kind(
+    row: Mapping[str, Any], kind: RowKind, prompt: Sequence[Turn], completions: Mapping[str, Sequence[Turn]]
+) -> None:
+    if kind == "dpo" and same_turns(completions["chosen"], completions["rejected"]):
+        raise RowProblemError("same_completions", "chosen and rejected differ in white space and case at most")
+    if kind == "kto" and not isinstance(row.get("label"), bool):
+        raise RowProblemError("label_not_bool", f"label is {row.get('label')!r}")
+    if kind == "rft":
+        _check_rft(row, prompt)
+    _check_tools(row)
+
+
+def _check_rft(row: Mapping[str, Any], prompt: Sequence[Turn]) -> None:
+    if last_role(prompt) != "user":
+        raise RowProblemError("prompt_not_user", f"the prompt's last turn is the {last_role(prompt)}'s")
+    grader, reference = _grader_of(row), row.get("reference_answer")
+    if reference is not None and not isinstance(reference, str):
+        raise RowProblemError("reference_not_text", f"reference_answer is {type(reference).__name__}")
+    problems = self_test(grader, reference) if grader else []
+    if problems:
+        raise RowProblemError("grader_self_test", problems[0])
+    if states_answer(prompt, grader, reference):
+        raise RowProblemError("prompt_contains_answer", "the prompt states the reference answer")
+
+
+def _grader_of(row: Mapping[str, Any]) -> GraderSpec | None:
+    if row.get("grader") is None:
+        return None
+    try:
+        return _GRADER.validate_json(row["grader"])
+    except (ValidationError, TypeError) as error:
+        raise RowProblemError("invalid_grader", f"grader is no grader's JSON: {str(error).splitlines()[0]}") from error
+
+
+def _check_tools(row: Mapping[str, Any]) -> None:
+    tools = row.get("tools")
+    if tools is None:
+        return
+    try:
+        json.loads(tools)
+    except (ValueError, TypeError) as error:
+        raise RowProblemError("tools_not_json", "tools is a column of JSON text") from error

@@ -1,0 +1,45 @@
+"""Files that stand whole or not at all, and all of an export together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+
+@contextmanager
+def written_together(paths: list[Path]) -> Generator[dict[Path, Path]]:
+    """A temporary path for each path; when the block ends well they all take their places, else none does."""
+    temporary = {path: path.with_name(f".{path.name}.tmp") for path in paths}
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield temporary
+        for path in temporary.values():
+            _make_durable(path)
+        for path, written in temporary.items():
+            written.replace(path)
+        for folder in {path.parent for path in paths}:
+            _make_durable(folder)
+    finally:
+        for written in temporary.values():
+            written.unlink(missing_ok=True)
+
+
+def _make_durable(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_lines(path: Path) -> Iterator[Any]:
+    """The JSON documents of a file of lines."""
+    with path.open("rb") as lines:
+        for line in lines:
+            yield orjson.loads(line)

@@ -1,0 +1,95 @@
+"""From a sample to its training rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypedDict
+
+from preflect.schemas import DpoRow, Instruction, Response, RftRow, Row, Sample, SftRow
+
+Kind = Literal["sft", "dpo", "rft"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """Why a sample has no row that may be trained on."""
+
+    reason: str
+    detail: str
+
+
+def row_of(sample: Sample, kind: Kind) -> Row | Unfit | None:
+    """The sample's row of a kind; None where it has nothing for one: no response, no pair, no grader."""
+    match kind:
+        case "sft":
+            return sft_row(sample)
+        case "dpo":
+            return dpo_row(sample)
+        case "rft":
+            return rft_row(sample)
+
+
+def sft_row(sample: Sample) -> SftRow | Unfit | None:
+    """The final instruction with the best response known to it, never one that its grader found wrong.
+
+    The best known: the chosen one of the last pair, else the response that goes on, else one that its grader passed.
+    """
+    instruction, candidates = _known_best(sample)
+    if not candidates:
+        return None
+    grades = {grade.response_id: grade.score for grade in sample.grades if grade.score is not None}
+    first, *_ = candidates
+    right = [response for response in candidates if grades.get(response.id, 0.0) >= 1.0]
+    response = first if first.id not in grades else next(iter(right), None)
+    if response is None:
+        return Unfit("known_wrong", "every response that could be trained on fails its grader")
+    return SftRow(messages=(*instruction.prompt, *response.as_messages()), **_origin(sample))
+
+
+def _known_best(sample: Sample) -> tuple[Instruction, list[Response]]:
+    """The final instruction and its responses, the best known first."""
+    if sample.pairs:
+        pair = sample.pairs[-1]
+        return sample.instruction_of(pair.instruction_id), [sample.response_of(pair.chosen_id)]
+    first = sample.response
+    others = sample.responses_to(sample.instruction.id)
+    return sample.instruction, [first, *(other for other in others if other != first)] if first else []
+
+
+def dpo_row(sample: Sample) -> DpoRow | None:
+    """The last pair, with an explicit prompt."""
+    if not sample.pairs:
+        return None
+    pair = sample.pairs[-1]
+    return DpoRow(
+        prompt=sample.instruction_of(pair.instruction_id).prompt,
+        chosen=sample.response_of(pair.chosen_id).as_messages(),
+        rejected=sample.response_of(pair.rejected_id).as_messages(),
+        margin=pair.margin,
+        basis=pair.basis,
+        **_origin(sample),
+    )
+
+
+def rft_row(sample: Sample) -> RftRow | None:
+    """The final instruction with its grader, else the seed with its own: a rewrite may have none."""
+    for instruction in (sample.instruction, sample.seed):
+        if instruction.grader is not None:
+            return RftRow(
+                prompt=instruction.prompt,
+                reference_answer=instruction.reference_answer,
+                grader=instruction.grader,
+                metadata=sample.metadata,
+                **_origin(sample),
+            )
+    return None
+
+
+class _Origin(TypedDict):
+    sample_id: str
+    source: str
+    simulated: bool
+
+
+def _origin(sample: Sample) -> _Origin:
+    return {"sample_id": sample.id, "source": sample.source, "simulated": sample.simulated}

@@ -1,0 +1,53 @@
+"""Which rows train and which test: what shares an instruction stays together."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from preflect.grading.text import comparable, fold
+from preflect.schemas import Instruction, Sample
+
+
+class Split:
+    """Samples grouped by the instructions they share, their own rewrites included.
+
+    A group's side follows from the hash of its texts and the seed alone. So a sample keeps its side from one export to
+    the next, whatever else is exported, and a larger test fraction only ever moves rows from train to test.
+    """
+
+    def __init__(self, test_fraction: float, seed: int) -> None:
+        self._test_fraction = test_fraction
+        self._seed = seed
+        self._parents: dict[str, str] = {}
+
+    def add(self, sample: Sample) -> str:
+        """Take the sample in; the key by which to ask for its side when all are in."""
+        keys = [sample.id, *map(_text_key, sample.instructions)]
+        self._join(keys)
+        return sample.id
+
+    def is_test(self, key: str) -> bool:
+        """Whether the group of this key is tested on. Raises: KeyError for a key that was never given out."""
+        if key not in self._parents:
+            raise KeyError(key)
+        digest = hashlib.blake2b(f"{self._seed}:{self._root(key)}".encode(), digest_size=8).digest()
+        return int.from_bytes(digest) < self._test_fraction * 2**64
+
+    def _join(self, keys: Iterable[str]) -> None:
+        roots = sorted({self._root(key) for key in keys})
+        for root in roots:
+            # The smallest key names the group, so that the order of the samples means nothing.
+            self._parents[root] = roots[0]
+
+    def _root(self, key: str) -> str:
+        parent = self._parents.setdefault(key, key)
+        while parent != self._parents[parent]:
+            self._parents[key] = self._parents[parent]
+            key, parent = parent, self._parents[parent]
+        return parent
+
+
+def _text_key(instruction: Instruction) -> str:
+    turns = "\n".join(f"{turn.role}: {comparable(fold(turn.content))}" for turn in instruction.prompt)
+    return "text:" + hashlib.blake2b(turns.encode(), digest_size=16).hexdigest()
