@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,22 @@ def test_no_file_names_a_machine() -> None:
 def requirement_names(requirements: list[str]) -> set[str]:
     names = [re.split(r"[\[<>=!~ ;]", requirement, maxsplit=1)[0] for requirement in requirements]
     return {re.sub(r"[-_.]+", "-", name).lower() for name in names} - {"preflect"}
+
+
+def test_every_import_is_declared() -> None:
+    """What only a dependency of a dependency, or a developer's tool, brings is missing on a user's machine one day."""
+    extras: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
+    users = [name for extra, names in extras.items() if extra != "dev" for name in names]
+    # pydantic-core is pydantic's other half, and pinned by it.
+    declared = requirement_names([*PROJECT["project"]["dependencies"], *users]) | {"pydantic-core"}
+    imported = {name.split(".")[0] for path in sources() for name in imports(path)} - {*sys.stdlib_module_names}
+    distributions = packages_distributions()
+    undeclared = {
+        module: distributions.get(module, ["not installed"])
+        for module in imported - {"preflect"}
+        if not requirement_names(distributions.get(module, [])) & declared
+    }
+    assert undeclared == {}
 
 
 def locked() -> dict[str, set[str]]:
