@@ -294,6 +294,7 @@ async def test_the_stage_appends_its_pair_and_rejects_under_its_own_name() -> No
     twice = await PairStage(strategy="best_random", min_margin=1.0).run(once)
     assert isinstance(twice, Sample)
     assert [(pair.strategy, pair.chosen_id) for pair in twice.pairs] == [("best_worst", A.id), ("best_random", A.id)]
-    rejected = await PairStage(min_margin=2.5, name="pair-2").run(sample)
-    assert isinstance(rejected, Rejection)
+    unpaired = await PairStage(min_margin=2.5, name="pair-2").run(sample)
+    (rejected,) = unpaired.rejections
+    assert unpaired.pairs == ()
     assert (rejected.stage, rejected.reason) == ("pair-2", "margin_below")

@@ -34,7 +34,7 @@ def quickstart(
 ) -> None:
     """Do the whole job on the shipped seeds: no key, no network, no GPU. Model replies are simulated."""
     from preflect.adapters.shipped import shipped
-    from preflect.recipes.plan import load
+    from preflect.recipes import load
 
     overrides = [f"seed={seed}"] + ([f"input.limit={samples}"] if samples else [])
     _carry_out(lambda: load(shipped("recipes/quickstart.yaml"), overrides), run, quiet=quiet, as_json=as_json)
@@ -57,7 +57,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run a recipe from its first sample to its report."""
-    from preflect.recipes.plan import load
+    from preflect.recipes import load
 
     shortcuts = {
         "input.path": input_path,

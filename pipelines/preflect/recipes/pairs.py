@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from preflect.engine.plan import stage_names
 from preflect.engine.run_folder import RunFolder
 from preflect.export import export_run
 from preflect.schemas import ExportCounts, Rejection, Sample
@@ -28,10 +26,7 @@ class ChosenAgain:
 
 
 def choose_again(folder: RunFolder, strategy: Strategy, min_margin: float, to: Path | None = None) -> ChosenAgain:
-    """Choose pairs by another strategy or margin and export them; the run itself stays as it is.
-
-    Samples that the run's own pair stage rejected take part again.
-    """
+    """Choose pairs by another strategy or margin and export them; the run itself stays as it is."""
     chosen = ChosenAgain(to=to or folder.path / "pairs" / f"{strategy}-{min_margin:g}")
     recipe = folder.recipe()
     spec = recipe.export.evolve(kinds=("dpo",))
@@ -42,7 +37,7 @@ def choose_again(folder: RunFolder, strategy: Strategy, min_margin: float, to: P
 def _paired(folder: RunFolder, strategy: Strategy, min_margin: float, chosen: ChosenAgain) -> Iterator[Sample]:
     """The samples with their new pairs alone, counting as they go by."""
     seed = folder.recipe().seed
-    for sample in heapq.merge(folder.samples(), _unpaired(folder), key=lambda sample: sample.index):
+    for sample in folder.samples():
         pair = choose_pair(sample, strategy, min_margin, pair_rng(seed, sample.id))
         if isinstance(pair, Rejection):
             chosen.reasons[pair.reason] = chosen.reasons.get(pair.reason, 0) + 1
@@ -52,9 +47,3 @@ def _paired(folder: RunFolder, strategy: Strategy, min_margin: float, chosen: Ch
             (old.chosen_id, old.rejected_id) == (pair.chosen_id, pair.rejected_id) for old in sample.pairs
         )
         yield sample.evolve(pairs=(pair,))
-
-
-def _unpaired(folder: RunFolder) -> Iterator[Sample]:
-    recipe = folder.recipe()
-    stages = {name for name, spec in zip(stage_names(recipe), recipe.stages, strict=True) if spec.stage == "pair"}
-    return (sample for rejection, sample in folder.rejections() if sample and rejection.stage in stages)

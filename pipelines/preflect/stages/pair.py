@@ -18,7 +18,11 @@ Strategy = Literal["best_worst", "best_random", "rewrite_vs_draft", "correct_inc
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """Choose one pair of each sample; what has no pair is rejected with the reason."""
+    """Choose one pair of each sample.
+
+    A sample without a pair goes on, the reason among its rejections: its response is fine-tuning data all the same, and
+    by another strategy or margin it may have a pair.
+    """
 
     strategy: Strategy = "best_worst"
     min_margin: float = 0.0
@@ -26,11 +30,13 @@ class Pair:
     """The recipe's seed; only `best_random` draws."""
     name: str = "pair"
 
-    async def run(self, sample: Sample) -> Sample | Rejection:
-        """The sample with one pair more, or its rejection (see `choose_pair`)."""
+    async def run(self, sample: Sample) -> Sample:
+        """The sample with one pair more, or with the reason why there is none (see `choose_pair`)."""
         rng = pair_rng(self.seed, sample.id)
         chosen = choose_pair(sample, self.strategy, self.min_margin, rng, stage=self.name)
-        return chosen if isinstance(chosen, Rejection) else sample.evolve(pairs=(*sample.pairs, chosen))
+        if isinstance(chosen, Rejection):
+            return sample.evolve(rejections=(*sample.rejections, chosen))
+        return sample.evolve(pairs=(*sample.pairs, chosen))
 
 
 def pair_rng(seed: int, sample_id: str) -> random.Random:
