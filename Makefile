@@ -3,8 +3,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-# The newest Python first that the locked packages are known to run on.
-PYTHONS := $(PYTHON) python3.13 python3.12 python3.11 python3
+# The first that is new enough.
+PYTHONS := $(PYTHON) python3 python3.13 python3.12 python3.11
 TESTS ?= tests
 ARGS ?=
 

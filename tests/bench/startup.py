@@ -16,7 +16,8 @@ from pathlib import Path
 
 from harness import Endpoint, mock_endpoint, preflect, print_table, run_quietly, write_recipe, write_rows
 
-COMMANDS = ["quickstart", "init", "run", "resume", "runs", "show", "score", "pairs", "export", "check", "report", "schema", "sim"]
+RUNS = ("quickstart", "run", "resume", "runs", "show", "pairs", "export", "report")
+COMMANDS = (*RUNS, "init", "score", "check", "schema", "sim")
 
 
 def seconds_to_first_request(engine: str, endpoint: Endpoint, folder: Path) -> float:
