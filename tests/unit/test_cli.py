@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from preflect.cli import main
 from preflect.cli.app import app
-from preflect.errors import BudgetError, InputError
+from preflect.errors import BudgetError
 from preflect.schemas import SftRow
 
 CAPTURE = pytest.CaptureFixture[str]
@@ -109,12 +109,21 @@ def test_json_is_one_document_whatever_happens(capsys: CAPTURE) -> None:
     assert said.err.startswith("error: recipe.yaml exists")
 
 
-def test_debug_raises_what_a_message_would_hide() -> None:
+@pytest.mark.parametrize("arguments", [["init", "--debug"], ["--debug", "init"]])
+def test_debug_shows_what_a_message_would_hide_and_keeps_the_exit_code(arguments: list[str], capsys: CAPTURE) -> None:
     Path("recipe.yaml").touch()
-    with pytest.raises(InputError):
-        main(["init", "--debug"])
-    with pytest.raises(InputError):
-        main(["--debug", "init"])
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("Traceback (most recent call last)")
+    assert "FileExistsError" in said
+    assert said.endswith("error: recipe.yaml exists; name another file, or overwrite it with --force\n")
+
+
+def test_arguments_that_no_command_takes_are_one_json_document_too(capsys: CAPTURE) -> None:
+    assert main(["run", "recipe.yaml", "--limit", "0", "--json"]) == 2
+    document = json.loads(capsys.readouterr().out)
+    assert "Invalid value for '--limit'" in document["error"]
+    assert document["exit_code"] == 2
 
 
 def test_the_exit_code_is_the_error_s_own(capsys: CAPTURE) -> None:

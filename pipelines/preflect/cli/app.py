@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Annotated, Final
@@ -11,7 +12,7 @@ from typing import Annotated, Final
 import typer
 
 from preflect.cli import check, export, init, run, runs, schema, score, sim
-from preflect.cli.output import report_error
+from preflect.cli.output import print_result, report_error
 from preflect.errors import PreflectError
 
 _INTERRUPTED: Final = 130
@@ -68,38 +69,47 @@ def _globals(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; `arguments` are the process's own by default.
 
-    Returns: the exit code. Errors that preflect knows end as a message on stderr; `--debug`, anywhere, raises them.
+    Returns: the exit code. Errors that preflect knows end as a message on stderr, below a traceback where `--debug`
+    stands anywhere among the arguments.
     """
     given = [*(sys.argv[1:] if arguments is None else arguments)]
     words = [word for word in given if word != "--debug"]
-    debug = len(words) < len(given)
-    if arguments is None and not debug:
+    debug, as_json = len(words) < len(given), "--json" in words
+    if arguments is None:
         sys.excepthook = _say_unexpected
     try:
         # The command itself: calling `app` would put typer's own hook in place of ours.
         typer.main.get_command(app)(words, prog_name="preflect")
     except SystemExit as ended:
-        return _code(ended.code)
+        return _code(ended, as_json=as_json)
     except BrokenPipeError:
         # The reader (`| head`) has gone; python's own flush at exit must not complain about it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except PreflectError as error:
         if debug:
-            raise
-        report_error(str(error), error.exit_code, as_json="--json" in words)
+            traceback.print_exc()
+        report_error(str(error), error.exit_code, as_json=as_json)
         return error.exit_code
     return 0
 
 
-def _code(code: str | int | None) -> int:
+def _code(ended: SystemExit, *, as_json: bool) -> int:
     """Ctrl-C before or after a run means what it means in a run: stopped early."""
-    if code == _INTERRUPTED:
-        print("stopped", file=sys.stderr)
+    if ended.code == _INTERRUPTED:
+        report_error("stopped by Ctrl-C", _STOPPED_EARLY, as_json=as_json)
         return _STOPPED_EARLY
-    return code if isinstance(code, int) else int(code is not None)
+    code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    # Arguments that no command takes: typer has said so on stderr, and a machine reads stdout.
+    if as_json and isinstance(ended.__context__, typer.TyperException):
+        print_result({"error": ended.__context__.format_message(), "exit_code": code}, "", as_json=True)
+    return code
 
 
-def _say_unexpected(kind: type[BaseException], error: BaseException, _traceback: TracebackType | None) -> None:
+def _say_unexpected(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """What nobody foresaw: python ends with exit code 1 after it."""
-    report_error(f"unexpected {kind.__name__}: {error}; `--debug` shows the traceback", 1, as_json="--json" in sys.argv)
+    debug = "--debug" in sys.argv
+    if debug:
+        traceback.print_exception(kind, error, trace)
+    hint = "" if debug else "; `--debug` shows the traceback"
+    report_error(f"unexpected {kind.__name__}: {error}{hint}", 1, as_json="--json" in sys.argv)
