@@ -104,7 +104,7 @@ def test_rows_have_trls_columns_and_plain_values(tmp_path: Path) -> None:
     assert json.loads(rft.pop("grader")) == {"type": "number", "reference": None, "tolerance": 1e-6}
     assert json.loads(rft.pop("metadata")) == {"topic": "sums", "level": 0}
     assert rft == {"prompt": prompt, "reference_answer": "5", **origin}
-    assert rows(tmp_path, "sft", "test") == []
+    assert not (tmp_path / "sft" / "test.parquet").exists()
 
 
 def test_the_input_is_merged_into_the_prompt(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_the_input_is_merged_into_the_prompt(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["sft", "dpo", "rft"])
 def test_the_files_carry_the_features_that_datasets_would_write(tmp_path: Path, kind: str) -> None:
-    export_run(sums(3), tmp_path, SPEC, seed=1)
+    export_run(sums(40), tmp_path, SPEC, seed=1)
     turns = List({"role": Value("string"), "content": Value("string")})
     text, origin = (
         Value("string"),
@@ -165,6 +165,13 @@ def test_an_export_that_fails_leaves_the_files_before_it_whole(tmp_path: Path) -
     with pytest.raises(RuntimeError, match="the disk is gone"):
         export_run(broken(), tmp_path, SPEC, seed=1)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_side_that_became_empty_loses_its_old_file(tmp_path: Path) -> None:
+    export_run(sums(40), tmp_path, SPEC, seed=1)
+    assert (tmp_path / "sft" / "test.parquet").exists()
+    export_run(sums(40), tmp_path, SPEC.evolve(test_fraction=0.0), seed=1)
+    assert [p.name for p in (tmp_path / "sft").iterdir()] == ["train.parquet"]
 
 
 def test_unfit_rows_are_refused_by_sample_kind_and_reason(tmp_path: Path) -> None:

@@ -25,8 +25,8 @@ _SIDES = ("train", "test")
 def export_run(samples: Iterable[Sample], out: Path, spec: ExportSpec, seed: int) -> tuple[ExportCounts, ...]:
     """Write `{sft,dpo,rft}/{train,test}.parquet` and `refused.jsonl` below `out`, all of them or none.
 
-    The samples are read once and not kept; rows stay in their order. No instruction stands on both sides of the split.
-    The same samples, options and seed give the same bytes.
+    A side without rows has no file. The samples are read once and not kept; rows stay in their order. No instruction
+    stands on both sides of the split. The same samples, options and seed give the same bytes.
     """
     out.mkdir(parents=True, exist_ok=True)
     refused = out / "refused.jsonl"

@@ -13,16 +13,23 @@ import orjson
 
 @contextmanager
 def written_together(paths: list[Path]) -> Generator[dict[Path, Path]]:
-    """A temporary path for each path; when the block ends well they all take their places, else none does."""
+    """A temporary path for each path; when the block ends well they all take their places, else none does.
+
+    What the block left unwritten is absent afterwards.
+    """
     temporary = {path: path.with_name(f".{path.name}.tmp") for path in paths}
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield temporary
-        for path in temporary.values():
-            _make_durable(path)
-        for path, written in temporary.items():
-            written.replace(path)
+        filled = {path: written for path, written in temporary.items() if written.exists()}
+        for written in filled.values():
+            _make_durable(written)
+        for path in paths:
+            if path in filled:
+                filled[path].replace(path)
+            else:
+                path.unlink(missing_ok=True)
         for folder in {path.parent for path in paths}:
             _make_durable(folder)
     finally:

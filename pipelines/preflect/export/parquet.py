@@ -24,15 +24,19 @@ _ROW_GROUP: Final = 500
 
 
 class ParquetRows:
-    """A Parquet file that takes rows one by one; the same rows give the same bytes."""
+    """A Parquet file that takes rows one by one; the same rows give the same bytes.
+
+    Without rows there is no file: `datasets` can't load a folder in which one file is empty.
+    """
 
     def __init__(self, path: Path, shapes: Mapping[str, Shape], note: Mapping[str, Any]) -> None:
-        """Open the file with these columns; `note` goes into its metadata under `preflect`."""
+        """The file will have these columns; `note` goes into its metadata under `preflect`."""
         features = {name: _feature(shape) for name, shape in shapes.items()}
         # What `datasets` would write itself, so that it reads the same types whatever the rows hold.
         metadata = {"huggingface": json.dumps({"info": {"features": features}}), "preflect": json.dumps(note)}
         self._schema = pa.schema([(name, _arrow(shape)) for name, shape in shapes.items()], metadata=metadata)
-        self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
+        self._path = path
+        self._writer: pq.ParquetWriter | None = None
         self._waiting: list[Mapping[str, Any]] = []
         self.rows = 0
 
@@ -46,11 +50,15 @@ class ParquetRows:
     def close(self) -> None:
         """Write what waits, and the file's end."""
         self._flush()
-        self._writer.close()
+        if self._writer is not None:
+            self._writer.close()
 
     def _flush(self) -> None:
-        if self._waiting:
-            self._writer.write_table(pa.Table.from_pylist(self._waiting, schema=self._schema))
+        if not self._waiting:
+            return
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self._path, self._schema, compression="zstd")
+        self._writer.write_table(pa.Table.from_pylist(self._waiting, schema=self._schema))
         self._waiting = []
 
 
