@@ -24,6 +24,8 @@ REASONS: Final = {
     "tie": "the best and the worst are level",
     "margin_below": "the margin is below the minimum",
     "no_grade": "no grade",
+    "no_correct": "all that could be chosen is known to be wrong",
+    "no_incorrect": "all graded responses are right",
     "ungradable": "the grader could not run",
     "duplicate_row": "the same row twice",
 }
