@@ -6,6 +6,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # The first that is new enough.
 PYTHONS := $(PYTHON) python3 python3.13 python3.12 python3.11
 TESTS ?= tests
+# Two at a time, a file's tests together: they share what the file sets up. PARALLEL= runs them one by one.
+PARALLEL ?= -n 2 --dist loadfile
 ARGS ?=
 
 .PHONY: help quickstart test check format lock browser clean
@@ -22,7 +24,7 @@ quickstart: $(VENV)/.base
 	$(BIN)/preflect quickstart $(ARGS)
 
 test: $(VENV)/.dev browser
-	$(BIN)/python -m pytest $(TESTS) $(ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) $(TESTS) $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
