@@ -26,7 +26,9 @@ from preflect.schemas import (
 )
 
 # TRL sets what transformers calls by another name by now.
-pytestmark = pytest.mark.filterwarnings("ignore:`(is_)?gradient_checkpointing` is deprecated:FutureWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:`(is_)?gradient_checkpointing(_disable|_enable)?` is deprecated:FutureWarning"
+)
 
 TEMPLATE = (
     "{% for message in messages %}<{{ message['role'] }}>{{ message['content'] }}</s>{% endfor %}"
