@@ -102,4 +102,5 @@ def find_run(name: str, runs: Path = RUNS) -> RunFolder:
         if RunFolder(path).manifest_path.exists():
             return RunFolder(path)
     known = sorted(path.parent.name for path in runs.glob("*/manifest.json"))
-    raise InputError(f"there is no run {name!r}; the runs under {runs} are {known or 'none'}")
+    there = f"the runs under {runs} are {known}" if known else f"there are none under {runs} either: name its folder"
+    raise InputError(f"there is no run {name!r}; {there}")
