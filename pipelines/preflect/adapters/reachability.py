@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import requests
+from requests.exceptions import InvalidHeader
 
 from preflect.adapters.environment import secret
 from preflect.errors import InputError
@@ -13,23 +15,42 @@ from preflect.schemas import OpenAIModel
 WAIT_S: Final = 10.0
 
 
-def check_endpoint(name: str, spec: OpenAIModel) -> None:
+def check_endpoint(name: str, spec: OpenAIModel, place: Callable[[str], str]) -> None:
     """Ask for the endpoint's list of models; any answer but a refused key will do.
 
+    Args: place says where the recipe gives a key of this model, such as `base_url`.
     Raises: InputError when the key's variable is not set, the address does not answer, or the key is refused.
     """
-    key = secret_of(name, spec)
+    try:
+        key = secret_of(name, spec)
+    except InputError as error:
+        raise InputError(f"{place('api_key_env')}: {error}") from error
+    status = _status_of(name, spec, key, place)
+    if status in (requests.codes.unauthorized, requests.codes.forbidden):
+        where, said = place("api_key_env"), f"models.{name}: {spec.base_url} refuses"
+        if not spec.api_key_env:
+            raise InputError(
+                f"{where}: {said} a request without a key (HTTP {status}); name the variable that holds one with "
+                "api_key_env"
+            )
+        raise InputError(f"{where}: {said} the key in {spec.api_key_env} (HTTP {status}); put a valid one there")
+
+
+def _status_of(name: str, spec: OpenAIModel, key: str, place: Callable[[str], str]) -> int:
     url = spec.base_url.rstrip("/") + "/models"
     try:
-        answer = requests.get(url, headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=WAIT_S)
+        return requests.get(url, headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=WAIT_S).status_code
+    except (InvalidHeader, UnicodeEncodeError):
+        # Without its cause, which quotes the key.
+        raise InputError(
+            f"{place('api_key_env')}: models.{name}: the key in {spec.api_key_env} holds a line break or another "
+            "character that no key has; set it again"
+        ) from None
     except requests.RequestException as error:
         raise InputError(
-            f"models.{name}.base_url: {spec.base_url} does not answer ({type(error).__name__}); start the server or "
-            f"mend the address: --set models.{name}.base_url=http://127.0.0.1:8000/v1"
+            f"{place('base_url')}: models.{name}.base_url: {spec.base_url} does not answer ({type(error).__name__}); "
+            f"start the server or mend the address: --set models.{name}.base_url=http://127.0.0.1:8000/v1"
         ) from error
-    if answer.status_code in (requests.codes.unauthorized, requests.codes.forbidden):
-        variable = f"the key in {spec.api_key_env}" if spec.api_key_env else "a request without a key (api_key_env)"
-        raise InputError(f"models.{name}: {spec.base_url} refuses {variable}: HTTP {answer.status_code}")
 
 
 def secret_of(name: str, spec: OpenAIModel) -> str:

@@ -41,7 +41,10 @@ def pairs(
     to: Annotated[Path | None, typer.Option(help="Where the pairs go; default RUN/pairs/<strategy>-<margin>.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Choose a run's pairs again; no model is called, and the run itself stays as it is."""
+    """Choose a run's pairs again, without a call.
+
+    The run itself stays as it is; the pairs go to a folder of their own, as training data.
+    """
     from preflect.engine.run_folder import find_run
     from preflect.recipes.pairs import choose_again
 

@@ -8,8 +8,9 @@ import sys
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -22,6 +23,16 @@ if TYPE_CHECKING:
     from preflect.engine.plan import Plan
     from preflect.engine.run import RunResult, Watch
 
+
+def _positive(value: float | None) -> float | None:
+    if value is not None and not (value > 0 and isfinite(value)):
+        raise typer.BadParameter(f"{value:g} is no budget; it must be greater than 0")
+    return value
+
+
+BudgetUsd = Annotated[
+    float | None, typer.Option(callback=_positive, metavar="USD", help="Never spend more than this in all.")
+]
 RunPath = Annotated[Path | None, typer.Option("--run", help="The run's folder; default data/runs/<name>-<time>.")]
 
 
@@ -32,7 +43,10 @@ def quickstart(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Do the whole job on the shipped seeds: no key, no network, no GPU. Model replies are simulated."""
+    """Do the whole job on the shipped seeds, simulated.
+
+    It needs no key, no network and no GPU: the replies of all models are simulated.
+    """
     from preflect.adapters.shipped import shipped
     from preflect.recipes import load
 
@@ -47,9 +61,11 @@ def run(
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="A.B.C=VALUE", help="Override a key of the recipe.")
     ] = None,
-    budget_usd: Annotated[float | None, typer.Option(help="Never spend more than this.")] = None,
+    budget_usd: BudgetUsd = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows of the input.")] = None,
-    engine: Annotated[str | None, typer.Option(help="distilabel (default) or local: in this process.")] = None,
+    engine: Annotated[
+        Literal["distilabel", "local"] | None, typer.Option(help="distilabel, or local: in this process.")
+    ] = None,
     skip_bad_rows: Annotated[
         bool, typer.Option("--skip-bad-rows", help="Leave rows that can't be used out, in rejections.parquet.")
     ] = False,
@@ -76,16 +92,20 @@ def run(
 
 def resume(
     run: Annotated[str, typer.Argument(help="A run's folder, or its name under data/runs/.")],
+    budget_usd: BudgetUsd = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Go on where a stopped or killed run left off; no finished call is paid again."""
+    """Go on where a stopped or killed run left off.
+
+    No finished call is paid again. A budget given here takes the place of the recipe's, with what is spent counted in.
+    """
     from preflect.engine.run import resume as go_on
     from preflect.engine.run_folder import find_run
     from preflect.recipes.plan import plan_to_resume
 
     folder = find_run(run)
-    plan = plan_to_resume(folder)
+    plan = plan_to_resume(folder, budget_usd=budget_usd)
     with watched(quiet=quiet or as_json) as watch:
         result = go_on(plan, folder, watch)
     print_summary(result, as_json=as_json)

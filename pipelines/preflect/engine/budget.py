@@ -29,7 +29,7 @@ class Budget:
             if not self._fits(most_usd):
                 raise BudgetError(
                     f"the next call could cost {most_usd:.6f} USD and pass the budget of {self._limit_usd:.2f} USD, of "
-                    f"which {self.spent_usd:.6f} are spent; raise limits.budget_usd to go on"
+                    f"which {self.spent_usd:.6f} are spent; raise it with --budget-usd to go on"
                 )
             self._held_usd.append(most_usd)
         try:

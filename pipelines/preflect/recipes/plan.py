@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from preflect.adapters.distilabel_runner import DistilabelRunner
+from preflect.adapters.input_sources import resolve
 from preflect.adapters.reachability import check_endpoint
 from preflect.adapters.reading import InputSurvey, read_samples, survey
 from preflect.adapters.shipped import shipped
@@ -20,8 +21,9 @@ from preflect.engine.run_folder import RunFolder
 from preflect.errors import DataError
 from preflect.prompts import load_prompt
 from preflect.recipes.finish import export, report
+from preflect.recipes.locate import Source
 from preflect.recipes.order import check_order
-from preflect.recipes.read import load_recipe
+from preflect.recipes.read import LoadedRecipe, load_recipe
 from preflect.recipes.stages import connect
 from preflect.schemas import OpenAIModel, Recipe, SimModel
 
@@ -37,32 +39,33 @@ def load(path: Path | str, overrides: Sequence[str] = (), *, skip_bad_rows: bool
     Raises: RecipeError, DataError or InputError with every fault found, its place and its remedy.
     """
     loaded = load_recipe(Path(path), overrides)
-    recipe = _with_absolute_input(loaded.recipe, Path(path).parent)
+    recipe = _with_absolute_input(loaded, Path(path).parent)
     found = survey(recipe.input, Path(path).parent)
     if found.bad_count and not skip_bad_rows:
         raise DataError(found.complaint(loaded.recipe.input.path))
     notes = check_order(recipe, has_response=found.has_response, source=loaded.source)
-    check_endpoints(recipe)
+    check_endpoints(recipe, loaded.source)
     return replace(make_plan(recipe, found), notes=notes)
 
 
-def check_endpoints(recipe: Recipe) -> None:
+def check_endpoints(recipe: Recipe, source: Source) -> None:
     """See that every endpoint which a stage will call answers. Raises: InputError."""
     used = {name for stage in recipe.stages for name in stage.model_names}
     for name, model in recipe.models.items():
         if name in used and isinstance(model, OpenAIModel):
-            check_endpoint(name, model)
+            check_endpoint(name, model, lambda key, name=name: source.place(("models", name, key)))
 
 
-def _with_absolute_input(recipe: Recipe, base: Path) -> Recipe:
+def _with_absolute_input(loaded: LoadedRecipe, base: Path) -> Recipe:
     """The run may be resumed from another folder: the input is written down with its whole path."""
-    path = recipe.input.path
-    if "://" in path:
+    recipe, source = loaded.recipe, loaded.source
+    try:
+        found = resolve(recipe.input.path, base)
+    except DataError as error:
+        raise DataError(f"{source.place(('input', 'path'))}: {error}") from error
+    if "://" in recipe.input.path or not isinstance(found, Path):
         return recipe
-    nearest = next((place for place in (Path(path), base / path) if place.exists()), None)
-    if nearest is None:
-        return recipe  # the survey says what is missing, and where it was looked for
-    return recipe.evolve(input=recipe.input.evolve(path=str(nearest.resolve())))
+    return recipe.evolve(input=recipe.input.evolve(path=str(found.resolve())))
 
 
 def make_plan(recipe: Recipe, found: InputSurvey) -> Plan:
@@ -77,12 +80,17 @@ def plan_of_run(path: str) -> Plan:
     return _plan(folder.recipe(), manifest.input_rows, manifest.input_sha256)
 
 
-def plan_to_resume(folder: RunFolder) -> Plan:
-    """The plan of a run that stopped, its input and endpoints checked as at the start. Raises: InputError."""
-    recipe = folder.recipe()
+def plan_to_resume(folder: RunFolder, *, budget_usd: float | None = None) -> Plan:
+    """The plan of a run that stopped, its input and endpoints checked as at the start.
+
+    Args: budget_usd takes the place of the recipe's own; what was spent before counts in.
+    Raises: InputError.
+    """
+    overrides = () if budget_usd is None else (f"limits.budget_usd={budget_usd!r}",)
+    loaded = load_recipe(folder.recipe_path, overrides)
     if folder.manifest().status != "done":
-        check_endpoints(recipe)
-    return make_plan(recipe, survey(recipe.input))
+        check_endpoints(loaded.recipe, loaded.source)
+    return make_plan(loaded.recipe, survey(loaded.recipe.input))
 
 
 def _plan(recipe: Recipe, rows: int, sha256: str) -> Plan:
