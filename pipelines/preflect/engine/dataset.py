@@ -37,12 +37,18 @@ class Dataset:
 
     def write(self, block: int, outcomes: Iterable[Outcome]) -> None:
         """Write a whole block; the samples' file comes last, since it says that the block is done."""
+        # What was kept of it goes first: were this process killed in between, its samples would stand there twice.
+        partial = self._part(block, ".partial")
+        for part in (partial, self.rejected / partial.name):
+            part.unlink(missing_ok=True)
         self._write(block, outcomes, "")
-        self._part(block, ".partial").unlink(missing_ok=True)
 
     def write_partial(self, block: int, outcomes: Iterable[Outcome]) -> None:
-        """Keep what is finished of a block when the run stops early."""
-        self._write(block, outcomes, ".partial")
+        """Keep what is finished of a block when the run stops early, with what earlier sittings finished of it."""
+        finished = self.partial_outcomes(block) | {
+            o.sample.index: (o.sample, o.rejection) for o in outcomes if o.sample
+        }
+        self._write(block, [Outcome(index, *found) for index, found in finished.items()], ".partial")
 
     def _write(self, block: int, outcomes: Iterable[Outcome], suffix: str) -> None:
         ordered = sorted(outcomes, key=lambda outcome: outcome.ordinal)

@@ -15,30 +15,32 @@ from preflect.errors import InputError
 
 @contextmanager
 def sole_use(live: Path, wait_s: float = 10.0) -> Generator[None]:
-    """Hold the run alone at first, then shared with the workers it starts, until the block ends.
+    """Hold the run, with the workers it starts, until the block ends.
 
-    Workers of a killed sitting hold the lock until they too are gone, so no call is paid by two at once.
+    Workers of a killed sitting keep the next one out until they too are gone, so no call is paid by two at once.
     Raises: InputError when someone else still works on the run after `wait_s` seconds.
     """
     live.mkdir(parents=True, exist_ok=True)
-    with (live / "lock").open("a+") as file:
-        _take(file, wait_s)
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        fcntl.flock(file, fcntl.LOCK_SH)
+    # Two locks, since the kernel lets others in while one is turned from sole to shared.
+    with (live / "lock").open("a+") as sitting, (live / "workers").open("a+") as workers:
+        deadline = time.monotonic() + wait_s
+        for lock in (sitting, workers):
+            _take(lock, deadline, sitting)
+        fcntl.flock(workers, fcntl.LOCK_UN)
+        sitting.truncate(0)
+        sitting.write(str(os.getpid()))
+        sitting.flush()
         yield
 
 
-def _take(file: IO[str], wait_s: float) -> None:
-    deadline = time.monotonic() + wait_s
+def _take(lock: IO[str], deadline: float, sitting: IO[str]) -> None:
     while True:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             if time.monotonic() > deadline:
-                file.seek(0)
-                worker = file.read() or "?"
+                sitting.seek(0)
+                worker = sitting.read() or "?"
                 raise InputError(f"process {worker} is at work on this run; wait for it or stop it") from error
             time.sleep(0.1)
         else:
@@ -48,6 +50,6 @@ def _take(file: IO[str], wait_s: float) -> None:
 @contextmanager
 def shared_use(live: Path) -> Generator[None]:
     """Hold the run as a worker of the sitting that owns it."""
-    with (live / "lock").open("a+") as file:
+    with (live / "workers").open("a+") as file:
         fcntl.flock(file, fcntl.LOCK_SH)
         yield

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from itertools import chain
 
@@ -11,7 +11,6 @@ from preflect.engine.dataset import BLOCK
 from preflect.engine.executor import Executor, Outcome, ticking
 from preflect.engine.plan import Phase
 from preflect.engine.sitting import Sitting, Tools
-from preflect.errors import StoppedError
 from preflect.ports import Stage, WholeSetStage
 from preflect.schemas import Rejection, Sample
 
@@ -37,17 +36,8 @@ def stream_phase(sitting: Sitting, phase: Phase) -> Generator[Iterator[Outcome]]
             tick=tools.tick,
         )
         with executor.stream(waiting) as outcomes:
-            yield _with_finished(outcomes, done)
-
-
-def _with_finished(outcomes: Iterable[Outcome], done: list[Outcome]) -> Iterator[Outcome]:
-    """Both: the list is filled while the stream reads its input, and comes out even if the stream stops."""
-    try:
-        yield from outcomes
-    except StoppedError:
-        yield from done
-        raise
-    yield from done
+            # `done` is filled while the stream reads its input; if it stops, the partial blocks still hold it.
+            yield chain(outcomes, done)
 
 
 def _rows_into(sitting: Sitting, phase: Phase) -> int | None:

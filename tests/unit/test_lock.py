@@ -1,0 +1,91 @@
+"""The lock on a run: one sitting at a time, its workers included, and gone with their processes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from preflect.engine.lock import shared_use, sole_use
+from preflect.errors import InputError
+
+HOLDER = """
+    import sys, time
+    from pathlib import Path
+    from preflect.engine.lock import {use}
+
+    with {use}(Path(sys.argv[1])):
+        print("holding", flush=True)
+        time.sleep(60)
+"""
+
+
+@contextmanager
+def holder(use: str, live: Path) -> Generator[subprocess.Popen[str]]:
+    """Another process that holds the lock."""
+    command = [sys.executable, "-c", textwrap.dedent(HOLDER.format(use=use)), str(live)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "holding\n"
+        yield process
+        process.kill()
+
+
+def test_a_second_sitting_is_refused_and_told_who_is_at_work(tmp_path: Path) -> None:
+    with holder("sole_use", tmp_path) as process:
+        with pytest.raises(InputError, match=f"process {process.pid} is at work on this run"), sole_use(tmp_path, 0.2):
+            pytest.fail("two sittings at once")
+        process.kill()
+        process.wait()
+        with sole_use(tmp_path, 2.0):
+            assert (tmp_path / "lock").read_text().isdigit()
+
+
+def test_a_worker_that_outlives_its_sitting_keeps_others_out_until_it_is_gone(tmp_path: Path) -> None:
+    with sole_use(tmp_path), holder("shared_use", tmp_path) as worker:
+        pass
+    with holder("shared_use", tmp_path) as worker:
+        with pytest.raises(InputError, match="is at work on this run"), sole_use(tmp_path, 0.2):
+            pytest.fail("its worker may still be paying for calls")
+        threading.Timer(0.3, worker.kill).start()
+        since = time.monotonic()
+        with sole_use(tmp_path, 5.0):
+            assert time.monotonic() - since > 0.2
+
+
+def test_workers_share_the_run_with_their_sitting(tmp_path: Path) -> None:
+    with sole_use(tmp_path), shared_use(tmp_path), shared_use(tmp_path):
+        pass
+    with sole_use(tmp_path, 0.0):
+        pass
+
+
+def test_of_many_that_begin_at_once_one_gets_the_run(tmp_path: Path) -> None:
+    inside: list[int] = []
+    most: list[int] = []
+    refused: list[InputError] = []
+
+    def begin(number: int) -> None:
+        try:
+            with sole_use(tmp_path, 0.3):
+                inside.append(number)
+                most.append(len(inside))
+                time.sleep(1.0)
+                inside.remove(number)
+        except InputError as error:
+            refused.append(error)
+
+    threads = [threading.Thread(target=begin, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1]
+    assert len(refused) == 7
