@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from preflect.engine.journal import Journal
 from preflect.engine.plan import Phase, Plan
@@ -29,11 +29,7 @@ def count_stages(plan: Plan, folder: RunFolder, journal: Journal, input_rejected
         for rejection in sample.rejections:
             lost.setdefault(rejection.stage, Counter())[rejection.reason] += 1
     counts = tuple(_walk(plan, folder, plan.input_rows - input_rejected, rejected))
-    if counts[-1].rows_out != survivors:
-        raise RunError(
-            f"rows were lost: {counts[-1].rows_out} should have come out of stage '{counts[-1].stage}', {survivors} "
-            f"are in {folder.path / 'samples'}; see {folder.log_path}"
-        )
+    _check(counts, survivors, folder)
     return tuple(
         count.evolve(
             candidates_lost=dict(lost.get(count.stage, Counter())),
@@ -41,6 +37,20 @@ def count_stages(plan: Plan, folder: RunFolder, journal: Journal, input_rejected
         )
         for count in counts
     )
+
+
+def _check(counts: Sequence[StageCounts], survivors: int, folder: RunFolder) -> None:
+    for count in counts:
+        if count.made < 0:
+            raise RunError(
+                f"rows were lost: {count.rows_in} went into stage '{count.stage}', {count.rows_out} came out and "
+                f"{count.rejected} were rejected; see {folder.log_path}"
+            )
+    if counts[-1].rows_out != survivors:
+        raise RunError(
+            f"rows were lost: {counts[-1].rows_out} should have come out of stage '{counts[-1].stage}', {survivors} "
+            f"are in {folder.path / 'samples'}; see {folder.log_path}"
+        )
 
 
 def _walk(plan: Plan, folder: RunFolder, rows: int, rejected: _Reasons) -> Iterator[StageCounts]:

@@ -22,7 +22,7 @@ from preflect.engine.progress import Snapshot
 from preflect.engine.run_folder import RunFolder, new_run_path
 from preflect.engine.sitting import Sitting
 from preflect.engine.storage import write_rejections
-from preflect.errors import InputError, PreflectError, StoppedError
+from preflect.errors import BudgetError, InputError, PreflectError, StoppedError
 from preflect.schemas import Manifest, Rejection, Sample, content_id
 
 _VERSIONS_OF: Final = ("preflect", "openai", "distilabel", "polars", "pydantic")
@@ -97,11 +97,15 @@ def _first_manifest(plan: Plan) -> Manifest:
         input_path=plan.recipe.input.path,
         input_sha256=plan.input_sha256,
         input_rows=plan.input_rows,
-        recipe_id=content_id(plan.recipe.model_dump(mode="json")),
+        recipe_id=_recipe_id(plan),
         versions={"python": platform.python_version()} | {name: version(name) for name in _VERSIONS_OF},
         prompts=dict(plan.prompts),
         started_at=_now(),
     )
+
+
+def _recipe_id(plan: Plan) -> str:
+    return content_id(plan.recipe.model_dump(mode="json"))
 
 
 def _now() -> str:
@@ -109,9 +113,11 @@ def _now() -> str:
 
 
 def _sit(plan: Plan, folder: RunFolder, watch: Watch) -> RunResult:
-    with sole_use(folder.live_path):
-        folder.write_manifest(folder.manifest().evolve(status="running", message=""))
-        with _timed(folder), _reasons_kept(folder), plan.services(folder) as endpoints:
+    with sole_use(folder.live_path), _reasons_kept(folder):
+        # A later sitting may bring a larger budget.
+        folder.write_recipe(plan.recipe)
+        folder.write_manifest(folder.manifest().evolve(status="running", message="", recipe_id=_recipe_id(plan)))
+        with _timed(folder), plan.services(folder) as endpoints:
             _carry_phases(plan, folder, watch, endpoints)
             rejected = _gather_rejections(plan, folder)
         result = _finish(plan, folder, rejected)
@@ -138,7 +144,9 @@ def _reasons_kept(folder: RunFolder) -> Generator[None]:
         status = "stopped" if isinstance(error, StoppedError) else "failed"
         folder.write_manifest(folder.manifest().evolve(status=status, message=str(error), finished_at=_now()))
         if isinstance(error, StoppedError):
-            raise type(error)(f"{error}\neverything is kept: go on with `preflect resume {folder.path}`") from error
+            larger = " --budget-usd MORE" if isinstance(error, BudgetError) else ""
+            hint = f"everything is kept: go on with `preflect resume {folder.path}{larger}`"
+            raise type(error)(f"{error}\n{hint}") from error
         raise
 
 

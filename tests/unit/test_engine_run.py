@@ -1,0 +1,187 @@
+"""Runs of the engine with small real stages: many blocks, many stops, one result."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from preflect.engine.dataset import BLOCK
+from preflect.engine.local import LocalRunner
+from preflect.engine.plan import Connected, Phase, Plan, Wiring
+from preflect.engine.run import resume, run
+from preflect.engine.run_folder import RunFolder
+from preflect.errors import InputError, InterruptedRunError, RunError, StoppedError
+from preflect.schemas import ExportCounts, Instruction, Manifest, Message, Recipe, Rejection, Sample
+
+ROWS = 2 * BLOCK + 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wander:
+    """Takes its time with each sample, rejects every seventh, and stops the run when `patience` is used up."""
+
+    name: str
+    patience: list[int] = field(default_factory=lambda: [10**9])
+
+    async def run(self, sample: Sample) -> Sample | Rejection:
+        self.patience[0] -= 1
+        if self.patience[0] < 0:
+            raise InterruptedRunError("enough")
+        await asyncio.sleep(random.random() / 1000)
+        if sample.index % 7 == 3 and self.name == "grade":
+            return sample.reject(self.name, "filter", "tie")
+        return sample.evolve(metadata={**sample.metadata, self.name: sample.index})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Double:
+    """Yields every sample but each ninth, then a new one for every fifth."""
+
+    name: str
+    first_index: int
+
+    async def run_all(self, samples: Iterable[Sample]) -> AsyncIterator[Sample | Rejection]:
+        seen = list(samples)
+        for sample in seen:
+            yield sample.reject(self.name, "filter", "near_duplicate") if sample.index % 9 == 0 else sample
+        for sample in seen[::5]:
+            yield row(self.first_index + sample.index)
+
+
+def row(index: int) -> Sample:
+    instruction = Instruction(messages=(Message(role="user", content=f"task {index}"),))
+    return Sample(id=instruction.id, index=index, instructions=(instruction,))
+
+
+def read_rows() -> Iterator[Sample | Rejection]:
+    yield Rejection(sample_id="row-1", stage="input", cause="input", reason="empty")
+    yield from map(row, range(ROWS))
+
+
+@contextmanager
+def no_services(_: RunFolder) -> Generator[Mapping[str, str]]:
+    yield {}
+
+
+def no_report(_folder: RunFolder, _manifest: Manifest) -> None:
+    return None
+
+
+def no_export(_: RunFolder) -> tuple[ExportCounts, ...]:
+    return ()
+
+
+def make_plan(patience: list[int] | None = None) -> Plan:
+    """Three phases: a stream and a whole-set stage, a whole-set stage alone, a stream."""
+    stages = [{"stage": "grade"}, {"stage": "dedup"}, {"stage": "dedup"}, {"stage": "grade"}]
+    fields = {"name": "wander", "input": {"path": "rows"}, "stages": stages, "limits": {"open_samples": 40}}
+    recipe = Recipe.model_validate_json(json.dumps(fields))
+
+    @asynccontextmanager
+    async def connect(phase: Phase, _: Wiring) -> AsyncGenerator[Connected]:
+        names = ("grade", "dedup", "dedup-2", "grade-2")
+        streamed = tuple(Wander(name=names[place], patience=patience or [10**9]) for place in phase.stages)
+        last = phase.closing
+        yield Connected(streamed, None if last is None else Double(name=names[last], first_index=10_000**last))
+
+    return Plan(
+        recipe=recipe,
+        input_rows=ROWS + 1,
+        input_sha256="0" * 64,
+        read=read_rows,
+        connect=connect,
+        services=no_services,
+        runner=LocalRunner(),
+        entry="",
+        export=no_export,
+        report=no_report,
+        prompts={},
+    )
+
+
+def contents(folder: Path) -> dict[str, str]:
+    kept = {".parquet"}
+    return {
+        str(p.relative_to(folder)): sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*") if p.suffix in kept
+    }
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A run in one go."""
+    return run(make_plan(), tmp_path_factory.mktemp("whole") / "run").folder
+
+
+def test_every_row_that_goes_into_a_stage_comes_out_or_is_rejected(whole: RunFolder) -> None:
+    manifest = whole.manifest()
+    assert manifest.input_rejected == 1
+    rows = ROWS
+    for count in manifest.stages:
+        assert count.rows_in == rows
+        assert count.rows_in + count.made == count.rows_out + count.rejected
+        rows = count.rows_out
+    assert [count.made > 0 for count in manifest.stages] == [False, True, True, False]
+    assert rows == sum(1 for _ in whole.samples())
+    assert sum(1 for _ in whole.rejections()) == 1 + sum(count.rejected for count in manifest.stages)
+
+
+@given(stops=st.lists(st.integers(0, ROWS), min_size=1, max_size=4))
+@settings(max_examples=6, deadline=None)
+def test_a_run_stopped_anywhere_and_resumed_gives_the_files_of_a_run_in_one_go(
+    stops: list[int], whole: RunFolder, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = RunFolder(tmp_path_factory.mktemp("stopped") / "run")
+    with suppress(StoppedError):
+        run(make_plan([stops[0]]), folder.path)
+    for patience in stops[1:]:
+        with suppress(StoppedError):
+            resume(make_plan([patience]), folder)
+    assert resume(make_plan(), folder).manifest.stages[-1].rows_out == whole.manifest().stages[-1].rows_out
+    assert contents(folder.path) == contents(whole.path)
+
+
+def test_a_stopped_run_says_why_and_how_to_go_on(tmp_path: Path) -> None:
+    with pytest.raises(InterruptedRunError, match=rf"enough\n.*preflect resume {tmp_path}/run"):
+        run(make_plan([100]), tmp_path / "run")
+    assert RunFolder(tmp_path / "run").manifest().status == "stopped"
+    assert RunFolder(tmp_path / "run").manifest().message == "enough"
+
+
+def test_files_that_are_lost_behind_the_engines_back_fail_the_run_and_are_named(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    # So much that the last phase is under way.
+    with pytest.raises(InterruptedRunError):
+        run(make_plan([ROWS + 50]), folder.path)
+    assert folder.manifest().phases_done == 2
+    (folder.path / "phases" / "1-closed" / "part-00001.parquet").unlink()
+    with pytest.raises(RunError, match=r"rows were lost: .* went into stage 'dedup-2'"):
+        resume(make_plan(), folder)
+    assert folder.manifest().status == "failed"
+    assert "rows were lost" in folder.manifest().message
+
+
+def test_a_failure_at_the_very_end_is_written_down(tmp_path: Path) -> None:
+    def no_room(_: RunFolder) -> tuple[ExportCounts, ...]:
+        raise RunError("no room for the export")
+
+    with pytest.raises(RunError, match="no room"):
+        run(replace(make_plan(), export=no_room), tmp_path / "run")
+    assert RunFolder(tmp_path / "run").manifest().status == "failed"
+    assert resume(make_plan(), RunFolder(tmp_path / "run")).manifest.status == "done"
+
+
+def test_another_input_is_not_gone_on_with(tmp_path: Path) -> None:
+    with pytest.raises(InterruptedRunError):
+        run(make_plan([3]), tmp_path / "run")
+    with pytest.raises(InputError, match=r"rows has changed since the run began \(sha256 111111111111…"):
+        resume(replace(make_plan(), input_sha256="1" * 64), RunFolder(tmp_path / "run"))
