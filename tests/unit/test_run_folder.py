@@ -83,5 +83,5 @@ def test_a_run_is_found_by_path_or_name_and_the_others_are_listed(tmp_path: Path
     assert find_run(str(tmp_path / "b"), tmp_path / "elsewhere").path == tmp_path / "b"
     with pytest.raises(InputError, match=r"there is no run 'c'; the runs under .* are \['a', 'b'\]"):
         find_run("c", tmp_path)
-    with pytest.raises(InputError, match="are none"):
+    with pytest.raises(InputError, match="there are none under"):
         find_run("c", tmp_path / "elsewhere")
