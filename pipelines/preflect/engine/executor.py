@@ -11,6 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
@@ -93,30 +94,26 @@ class Executor:
         RunError when a stage broke. Leaving the block early stops the work.
         """
         exchange = _Exchange()
-        thread = threading.Thread(
-            target=lambda: asyncio.run(self._main(iter(samples), exchange)), name="preflect-executor", daemon=True
-        )
-        thread.start()
-        try:
-            yield exchange.read()
-        finally:
-            exchange.abandon()
-            thread.join()
+        with ThreadPoolExecutor(1, thread_name_prefix="preflect-executor") as thread:
+            work = thread.submit(asyncio.run, self._main(iter(samples), exchange))
+            try:
+                yield self._outcomes(exchange, work)
+            finally:
+                exchange.abandon()
+
+    def _outcomes(self, exchange: _Exchange, work: Future[None]) -> Iterator[Outcome]:
+        yield from exchange.read()
+        _raise_failure(work)
+        self._gate.raise_if_closed()
 
     async def _main(self, samples: Iterator[tuple[int, Sample]], exchange: _Exchange) -> None:
-        failure: BaseException | None = None
         exchange.opened(asyncio.current_task())
         try:
             async with ticking(self._tick), self._connect() as stages, asyncio.TaskGroup() as workers:
                 for _ in range(self._open_samples):
                     workers.create_task(self._work(samples, stages, exchange))
-        except* StoppedError as group:
-            failure = group.exceptions[0]
-        except* asyncio.CancelledError:
-            failure = None
-        except* Exception as group:  # noqa: BLE001  (handed to the reading thread, which raises it)
-            failure = group.exceptions[0]
-        exchange.close(failure or self._gate.closed_by)
+        finally:
+            exchange.close()
 
     async def _work(self, samples: Iterator[tuple[int, Sample]], stages: Sequence[Stage], exchange: _Exchange) -> None:
         for ordinal, sample in samples:
@@ -167,16 +164,22 @@ class Executor:
             )
 
 
-class _End:
-    def __init__(self, failure: BaseException | None) -> None:
-        self.failure = failure
+def _raise_failure(work: Future[None]) -> None:
+    """Raises: what ended the event loop before its time; an error that is not ours as a RunError."""
+    try:
+        work.result()
+    except ExceptionGroup as group:
+        failure = group.exceptions[0]
+        if isinstance(failure, PreflectError):
+            raise failure from group
+        raise RunError(f"a stage broke: {type(failure).__name__}: {failure}") from failure
 
 
 class _Exchange:
     """Hands outcomes from the event loop to the reading thread, and holds the loop back when that one is slow."""
 
     def __init__(self) -> None:
-        self._outcomes: queue.SimpleQueue[Outcome | _End] = queue.SimpleQueue()
+        self._outcomes: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
         self._places = asyncio.Semaphore(UNREAD_LIMIT)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
@@ -192,18 +195,14 @@ class _Exchange:
         await self._places.acquire()
         self._outcomes.put(outcome)
 
-    def close(self, failure: BaseException | None) -> None:
+    def close(self) -> None:
         self._closed = True
-        self._outcomes.put(_End(failure))
+        self._outcomes.put(None)
 
     def read(self) -> Iterator[Outcome]:
-        while not isinstance(item := self._outcomes.get(), _End):
+        while (outcome := self._outcomes.get()) is not None:
             self._tell_loop(self._places.release)
-            yield item
-        if isinstance(item.failure, PreflectError):
-            raise item.failure
-        if item.failure is not None:
-            raise RunError(f"a stage broke: {type(item.failure).__name__}: {item.failure}") from item.failure
+            yield outcome
 
     def abandon(self) -> None:
         self._ready.wait()
