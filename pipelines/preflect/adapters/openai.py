@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
+import httpx2
 import openai
 from aiolimiter import AsyncLimiter
 from openai import AsyncOpenAI, DefaultAioHttpClient
@@ -182,11 +183,12 @@ class OpenAIChat:
         return bool(new)
 
     async def _post(self, key: str, request: ChatRequest, sampling: Sampling) -> StoredCall:
-        body: Any = request_body(self._served_model, self._spec.structured, request, sampling, self._refused)
+        body = request_body(self._served_model, self._spec.structured, request, sampling, self._refused)
         since = time.monotonic()
-        create: Any = self._client.chat.completions.with_raw_response.create
-        raw = await create(**body)
-        reply = read_completion(raw.http_response.content)
+        # The body is checked where it is built: `chat.completions.create` would walk it through its type hints again,
+        # a quarter of a call's CPU.
+        raw = await self._client.post("/chat/completions", body=body, cast_to=httpx2.Response)
+        reply = read_completion(raw.content)
         return StoredCall(
             key=key,
             model=self.name,

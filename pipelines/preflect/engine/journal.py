@@ -8,7 +8,8 @@ import sqlite3
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import astuple, fields
+from dataclasses import fields
+from operator import attrgetter
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -20,6 +21,7 @@ FORMAT_VERSION: Final = 1
 
 _COLUMNS: Final = tuple(f.name for f in fields(StoredCall))
 _LISTED: Final = ", ".join(_COLUMNS)
+_row: Final = attrgetter(*_COLUMNS)
 _FIND: Final = f"SELECT {_LISTED} FROM calls WHERE key = ?"  # noqa: S608  (column names are our own)
 _INSERT: Final = f"INSERT OR IGNORE INTO calls ({_LISTED}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
 _SCHEMA: Final = """
@@ -79,7 +81,7 @@ class Journal:
         """Return when the call is durable. Raises: RunError when it could not be written."""
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
-        self._pending.put(_Pending(astuple(call), done, loop))
+        self._pending.put(_Pending(_row(call), done, loop))
         await done
 
     def _write(self) -> None:

@@ -1,24 +1,30 @@
-"""The end of a run: exports and report, from what is in its folder."""
+"""The end of a run: exports and report, from what is in its folder.
+
+What writes them (pyarrow, altair) is imported when it's needed: a run should not begin with half a second of imports
+for its end.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from preflect.engine.run_folder import RunFolder
-from preflect.export import export_run
-from preflect.report import render_report
 from preflect.schemas import ExportCounts, ExportSpec, Manifest
 from preflect.scoring.truth import Truth, TruthSummary, read_truth, summarise
 
 
 def export(folder: RunFolder, to: Path | None = None, spec: ExportSpec | None = None) -> tuple[ExportCounts, ...]:
     """Write the training datasets, by default where and how the run's recipe says."""
+    from preflect.export import export_run  # noqa: PLC0415
+
     recipe = folder.recipe()
     return export_run(folder.samples(), to or folder.export_path, spec or recipe.export, recipe.seed)
 
 
 def report(folder: RunFolder, manifest: Manifest) -> None:
     """Write `report.html`."""
+    from preflect.report import render_report  # noqa: PLC0415
+
     render_report(
         folder.report_path,
         manifest=manifest,
