@@ -8,10 +8,15 @@ from preflect.errors import InputError
 
 
 def secret(name: str | None) -> str:
-    """The variable's value, empty when no variable is named. Raises: InputError when it's not set."""
+    """The variable's value, empty when no variable is named. Raises: InputError when it's not set, or no key."""
     if name is None:
         return ""
     value = os.environ.get(name, "")
     if not value:
         raise InputError(f"the environment variable {name} is not set; set it to the API key: export {name}=…")
+    if not value.isascii() or not value.isprintable() or " " in value:
+        # Said here, because the HTTP libraries' own messages quote the whole key.
+        raise InputError(
+            f"the environment variable {name} holds a space, a line break or a letter that no key has; set it again"
+        )
     return value

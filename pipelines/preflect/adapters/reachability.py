@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Final
 
 import requests
-from requests.exceptions import InvalidHeader
 
 from preflect.adapters.environment import secret
 from preflect.errors import InputError
@@ -40,12 +39,6 @@ def _status_of(name: str, spec: OpenAIModel, key: str, place: Callable[[str], st
     url = spec.base_url.rstrip("/") + "/models"
     try:
         return requests.get(url, headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=WAIT_S).status_code
-    except (InvalidHeader, UnicodeEncodeError):
-        # Without its cause, which quotes the key.
-        raise InputError(
-            f"{place('api_key_env')}: models.{name}: the key in {spec.api_key_env} holds a line break or another "
-            "character that no key has; set it again"
-        ) from None
     except requests.RequestException as error:
         raise InputError(
             f"{place('base_url')}: models.{name}.base_url: {spec.base_url} does not answer ({type(error).__name__}); "

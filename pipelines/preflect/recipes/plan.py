@@ -62,7 +62,9 @@ def _with_absolute_input(loaded: LoadedRecipe, base: Path) -> Recipe:
     try:
         found = resolve(recipe.input.path, base)
     except DataError as error:
-        raise DataError(f"{source.place(('input', 'path'))}: {error}") from error
+        place = ("input", "path")
+        # Whoever gave the path by an option knows where it stands.
+        raise DataError(str(error) if place in source.options else f"{source.place(place)}: {error}") from error
     if "://" in recipe.input.path or not isinstance(found, Path):
         return recipe
     return recipe.evolve(input=recipe.input.evolve(path=str(found.resolve())))
