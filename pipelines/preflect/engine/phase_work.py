@@ -45,7 +45,10 @@ def _rows_into(sitting: Sitting, phase: Phase) -> int | None:
 
 
 def _still_to_do(sitting: Sitting, phase: Phase, done: list[Outcome]) -> Iterator[tuple[int, Sample]]:
-    """The input less the blocks on disk; what is finished of a partial block goes to `done`."""
+    """The input less the blocks on disk; what is finished of a partial block goes to `done`.
+
+    A sample that was lost to a failed call is not finished: the endpoint may be well by now, and nothing was paid.
+    """
     dataset = sitting.streamed(phase)
     partial: dict[int, tuple[Sample, Rejection | None]] = {}
     written = False
@@ -55,10 +58,11 @@ def _still_to_do(sitting: Sitting, phase: Phase, done: list[Outcome]) -> Iterato
             partial = {} if written else dataset.partial_outcomes(ordinal // BLOCK)
         if written:
             continue
-        if sample.index in partial:
-            done.append(Outcome(ordinal, *partial[sample.index]))
-        else:
+        found, rejection = partial.get(sample.index, (None, None))
+        if found is None or (rejection and rejection.cause == "call"):
             yield ordinal, sample
+        else:
+            done.append(Outcome(ordinal, found, rejection))
 
 
 @asynccontextmanager
