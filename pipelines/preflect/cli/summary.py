@@ -87,18 +87,23 @@ def _cost(manifest: Manifest) -> str:
 
 
 def _truth(truth: TruthSummary) -> Iterator[str]:
+    for place, line in enumerate(_truths(truth)):
+        yield f"{'' if place else 'truth':<8} {line}"
+
+
+def _truths(truth: TruthSummary) -> Iterator[str]:
     pairs = truth.chosen_better + truth.chosen_equal + truth.chosen_worse
     if truth.chosen_better_share is not None:
-        yield f"truth    chosen is truly better than rejected in {truth.chosen_better_share:.1%} of {pairs:,} pairs"
+        yield f"chosen is truly better than rejected in {truth.chosen_better_share:.1%} of {pairs:,} pairs"
     if truth.repaired_share is not None:
         yield (
-            f"         reflection repaired {truth.repaired:,} of {truth.faulty_drafts:,} faulty responses, "
+            f"reflection repaired {truth.repaired:,} of {truth.faulty_drafts:,} faulty responses, "
             f"broke {truth.broken:,} of {truth.sound_drafts:,} sound ones"
         )
     if truth.judge_accuracy is not None:
-        yield f"         the judge ordered {truth.judge_accuracy:.1%} of {truth.judged:,} unequal pairs rightly"
+        yield f"the judge ordered {truth.judge_accuracy:.1%} of {truth.judged:,} unequal pairs rightly"
     if truth.responses_unknown:
         yield (
-            f"         {truth.responses_unknown:,} of {truth.responses:,} responses are to instructions that the "
-            "simulator does not know: generic text"
+            f"{truth.responses_unknown:,} of {truth.responses:,} responses are to instructions that the simulator "
+            "does not know: generic text"
         )
