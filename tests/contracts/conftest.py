@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import pytest
 
+from preflect.engine.run_folder import RunFolder
+
+from .distilabel_runs import Home, Traps, run_of_five_rows, run_traps
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
@@ -89,3 +93,15 @@ def _tokenizer(*, bos: bool) -> PreTrainedTokenizerFast:
     if bos:
         tokenizer.chat_template = CHAT
     return tokenizer
+
+
+@pytest.fixture(scope="session")
+def traps(tmp_path_factory: pytest.TempPathFactory) -> Traps:
+    """Distilabel alone, and runs of ours on it."""
+    return run_traps(Home(tmp_path_factory.mktemp("traps")), Home(tmp_path_factory.mktemp("alone")))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    """A run of five rows, ready for the steps of its one phase."""
+    return run_of_five_rows(tmp_path)

@@ -10,20 +10,21 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any, Final
 
+import datasets.config
 import orjson
 from distilabel.pipeline import Pipeline
 from distilabel.steps.base import GeneratorStep, GlobalStep, Step, StepInput
 from distilabel.typing import GeneratorStepOutput, StepColumns, StepOutput
 from pydantic import PrivateAttr
 
-from preflect.adapters.distilabel_rows import Counted, end_row, read_row, row_of
+from preflect.adapters.distilabel_rows import Counted, read_row, row_of
 from preflect.adapters.distilabel_runner import LiveFiles
 from preflect.engine.dataset import BlockWriter
 from preflect.engine.lock import shared_use
@@ -32,7 +33,9 @@ from preflect.engine.plan import Phase, Plan
 from preflect.engine.progress import Snapshot
 from preflect.engine.run_folder import RunFolder
 from preflect.engine.sitting import Sitting
-from preflect.errors import PreflectError, RunError
+from preflect.errors import PreflectError, RunError, StoppedError
+
+_LOG: Final = logging.getLogger(__name__)
 
 BATCH: Final = 256
 """Rows handed on at a time: a batch costs distilabel some 20 ms, however small it is."""
@@ -42,9 +45,10 @@ class Share:
     """One process's part in a phase: the sitting as seen from there, and how it tells what became of it."""
 
     def __init__(self, run_path: str, phase_number: int, entry: str) -> None:
-        plan: Plan = resolve_name(entry)(run_path)
         self.folder = RunFolder(Path(run_path))
         self._files = LiveFiles(self.folder.live_path)
+        self._files.announce()
+        plan: Plan = resolve_name(entry)(run_path)
         self.sitting = Sitting(
             plan=plan,
             folder=self.folder,
@@ -66,9 +70,19 @@ class Share:
 
     def tell(self, error: PreflectError | None) -> None:
         """Say how the phase ended; the first word stands."""
-        if not self.failed:
-            outcome = {"error": type(error).__name__ if error else None, "message": str(error) if error else ""}
-            self._files.outcome.write_bytes(orjson.dumps(outcome))
+        self._files.tell(error)
+
+
+@contextmanager
+def telling(run_path: str) -> Generator[None]:
+    """Tell of whatever breaks in a step: distilabel would swallow it, or wait for ever for the step's rows."""
+    try:
+        yield
+    except Exception as error:
+        known = isinstance(error, PreflectError)
+        told = error if known else RunError(f"a step of the distilabel pipeline broke: {type(error).__name__}: {error}")
+        LiveFiles(RunFolder(Path(run_path)).live_path).tell(told)
+        raise
 
 
 class Stream(GeneratorStep):
@@ -85,12 +99,13 @@ class Stream(GeneratorStep):
 
     def process(self, offset: int = 0) -> GeneratorStepOutput:  # noqa: ARG002  (distilabel's signature)
         """Rows in order of completion, then one that says how many there were and whether that is all."""
-        share = Share(self.run_path, self.phase_number, self.entry)
-        with shared_use(share.folder.live_path):
-            rows = self._rows(share)
-            while batch := list(islice(rows, BATCH)):
-                yield batch, False
-        yield [], True
+        with telling(self.run_path):
+            share = Share(self.run_path, self.phase_number, self.entry)
+            with shared_use(share.folder.live_path):
+                rows = self._rows(share)
+                while batch := list(islice(rows, BATCH)):
+                    yield batch, False
+            yield [], True
 
     def _rows(self, share: Share) -> Iterator[dict[str, Any]]:
         sent = 0
@@ -100,10 +115,11 @@ class Stream(GeneratorStep):
                     sent += 1
                     yield row_of(outcome)
         except PreflectError as error:
+            _log_unless_stopped(error)
             share.tell(error)
-            yield end_row(Counted(sent, complete=False))
+            yield row_of(Counted(sent, complete=False))
         else:
-            yield end_row(Counted(sent, complete=True))
+            yield row_of(Counted(sent, complete=True))
 
 
 class Write(Step):
@@ -128,16 +144,20 @@ class Write(Step):
 
     def process(self, inputs: StepInput) -> StepOutput:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Yields once, since distilabel takes one yield a batch."""
+        with telling(self.run_path):
+            self._take(inputs)
+        yield [{"row": "", "received": self._received} for _ in inputs]
+
+    def _take(self, rows: Sequence[dict[str, Any]]) -> None:
         self._share = self._share or Share(self.run_path, self.phase_number, self.entry)
         self._writer = self._writer or BlockWriter(self._share.sitting.streamed(self._share.phase))
-        for row in inputs:
+        for row in rows:
             item = read_row(row)
             if isinstance(item, Counted):
                 self._end(self._share, self._writer, item)
             else:
                 self._received += 1
                 self._writer.add(item)
-        yield [{"row": "", "received": self._received} for _ in inputs]
 
     def _end(self, share: Share, writer: BlockWriter, sent: Counted) -> None:
         if not sent.complete or self._received != sent.rows:
@@ -168,10 +188,11 @@ class Close(GlobalStep):
 
     def process(self, inputs: StepInput) -> StepOutput:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Yields once, when the dataset is on disk."""
-        share = Share(self.run_path, self.phase_number, self.entry)
-        if not share.failed:
-            with shared_use(share.folder.live_path):
-                share.tell(_close(share))
+        with telling(self.run_path):
+            share = Share(self.run_path, self.phase_number, self.entry)
+            if not share.failed:
+                with shared_use(share.folder.live_path):
+                    share.tell(_close(share))
         yield [{**row, "closed": True} for row in inputs]
 
 
@@ -179,22 +200,35 @@ def _close(share: Share) -> PreflectError | None:
     try:
         close_phase(share.sitting, share.phase)
     except PreflectError as error:
+        _log_unless_stopped(error)
         return error
     return None
 
 
-def run_phase(run_path: str, phase_number: int, entry: str) -> None:
-    """Build the phase's pipeline and run it."""
+def _log_unless_stopped(error: PreflectError) -> None:
+    if not isinstance(error, StoppedError):
+        _LOG.error("the phase failed", exc_info=error)
+
+
+def pipeline_of(run_path: str, phase_number: int, entry: str, cache: str) -> Pipeline:
+    """The phase as a pipeline, which keeps its files under `cache`."""
     share: dict[str, Any] = {"run_path": run_path, "phase_number": phase_number, "entry": entry}
     closes = resolve_name(entry)(run_path).phases[phase_number].closing is not None
-    with tempfile.TemporaryDirectory(prefix="preflect-") as cache:
-        # Its resume hangs or returns stale rows: nothing it caches outlives this block.
-        with Pipeline(name=f"phase-{phase_number}", cache_dir=cache) as pipeline:
-            last: Step = Write(name="write", input_batch_size=BATCH, **share)
-            Stream(name="stream", batch_size=BATCH, **share).connect(last)
-            if closes:
-                last.connect(Close(name="close", **share))
-        pipeline.run(use_cache=False)
+    with Pipeline(name=f"phase-{phase_number}", cache_dir=cache) as pipeline:
+        last: Step = Write(name="write", input_batch_size=BATCH, **share)
+        Stream(name="stream", batch_size=BATCH, **share).connect(last)
+        if closes:
+            last.connect(Close(name="close", **share))
+    return pipeline
+
+
+def run_phase(run_path: str, phase_number: int, entry: str) -> None:
+    """Run the phase's pipeline."""
+    with tempfile.TemporaryDirectory(prefix="distilabel-", dir=RunFolder(Path(run_path)).live_path) as cache:
+        # Its resume hangs or returns stale rows: nothing it caches outlives this block, nor the copy of its last
+        # step's rows that it would leave in the user's Hugging Face cache.
+        datasets.config.HF_DATASETS_CACHE = Path(cache)
+        pipeline_of(run_path, phase_number, entry, cache).run(use_cache=False)
 
 
 def end_with_parent() -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Final
 
-import orjson
+from pydantic import TypeAdapter
 
 from preflect.engine.executor import Outcome
-from preflect.schemas import Rejection, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,32 +19,14 @@ class Counted:
     complete: bool
 
 
-def row_of(outcome: Outcome) -> dict[str, Any]:
-    """The row of one outcome."""
-    return {
-        "row": orjson.dumps(
-            {
-                "ordinal": outcome.ordinal,
-                "sample": outcome.sample and outcome.sample.model_dump(mode="json"),
-                "rejection": outcome.rejection and outcome.rejection.model_dump(mode="json"),
-            }
-        ).decode()
-    }
+_ROWS: Final[TypeAdapter[Outcome | Counted]] = TypeAdapter(Outcome | Counted)
 
 
-def end_row(counted: Counted) -> dict[str, Any]:
-    """The last row of a stream."""
-    return {"row": orjson.dumps(counted).decode()}
+def row_of(item: Outcome | Counted) -> dict[str, str]:
+    """One row."""
+    return {"row": _ROWS.dump_json(item).decode()}
 
 
-def read_row(row: dict[str, Any]) -> Outcome | Counted:
-    """What `row_of` or `end_row` made."""
-    fields: dict[str, Any] = orjson.loads(row["row"])
-    if "complete" in fields:
-        return Counted(**fields)
-    sample, rejection = fields["sample"], fields["rejection"]
-    return Outcome(
-        fields["ordinal"],
-        Sample.model_validate_json(orjson.dumps(sample)) if sample else None,
-        Rejection.model_validate_json(orjson.dumps(rejection)) if rejection else None,
-    )
+def read_row(row: Mapping[str, str]) -> Outcome | Counted:
+    """What `row_of` made a row of."""
+    return _ROWS.validate_json(row["row"])

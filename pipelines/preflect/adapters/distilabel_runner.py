@@ -8,6 +8,7 @@ The pipeline's process has its own session and log file, so its log and its sign
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,6 +28,9 @@ from preflect.errors import PreflectError, RunError
 
 POLL_S: Final = 0.1
 
+GRACE_S: Final = 10.0
+"""What the pipeline gets to end by itself, once a step has told how the phase ended."""
+
 
 class LiveFiles:
     """What the run's process and the pipeline's tell each other, as files in the run folder."""
@@ -36,6 +40,39 @@ class LiveFiles:
         self.progress = live / "progress.json"
         self.stop = live / "stop"
         self.outcome = live / "outcome.json"
+        self.workers = live / "step-processes"
+
+    def clear(self) -> None:
+        """Remove what an earlier phase or sitting left."""
+        for stale in (self.progress, self.stop, self.outcome):
+            stale.unlink(missing_ok=True)
+        shutil.rmtree(self.workers, ignore_errors=True)
+
+    def announce(self) -> None:
+        """Say that this process works on the phase."""
+        self.workers.mkdir(exist_ok=True)
+        (self.workers / str(os.getpid())).touch()
+
+    def tell(self, error: PreflectError | None) -> None:
+        """Say how the phase ended; the first word stands."""
+        outcome = {"error": type(error).__name__ if error else None, "message": str(error) if error else ""}
+        fresh = self.outcome.with_suffix(f".{os.getpid()}")
+        fresh.write_bytes(orjson.dumps(outcome))
+        with suppress(FileExistsError):
+            self.outcome.hardlink_to(fresh)
+
+    def lost_worker(self) -> bool:
+        """Whether a process that works on the phase is gone, and nobody has told how the phase ended."""
+        pids = [int(path.name) for path in self.workers.glob("*")]
+        return not all(map(_is_alive, pids)) and not self.outcome.exists()
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 class DistilabelRunner:
@@ -44,8 +81,7 @@ class DistilabelRunner:
     def carry(self, phase: Phase, sitting: Sitting) -> None:
         """Raises: what the pipeline's process ended with: StoppedError, RunError or another error of ours."""
         files = LiveFiles(sitting.folder.live_path)
-        for stale in (files.progress, files.stop, files.outcome):
-            stale.unlink(missing_ok=True)
+        files.clear()
         write_text_atomically(files.endpoints, orjson.dumps(dict(sitting.endpoints)).decode())
         sitting.streamed(phase).create()
         arguments = [str(sitting.folder.path), str(phase.number), sitting.plan.entry]
@@ -69,11 +105,20 @@ class DistilabelRunner:
 
 
 def _follow(process: subprocess.Popen[bytes], files: LiveFiles, sitting: Sitting) -> None:
+    """Until the pipeline ends, or distilabel waits for ever for a step that is no more."""
+    ended_at: float | None = None
     while process.poll() is None:
-        if sitting.stop_requested():
+        ended = files.outcome.exists()
+        if ended or sitting.stop_requested():
             files.stop.touch()
         if files.progress.exists():
             sitting.publish(Snapshot.from_json(files.progress.read_bytes()))
+        ended_at = ended_at or (time.monotonic() if ended else None)
+        if ended_at is not None and time.monotonic() > ended_at + GRACE_S:
+            return
+        if files.lost_worker():
+            files.tell(RunError("a process of the distilabel pipeline was killed, perhaps for want of memory"))
+            return
         time.sleep(POLL_S)
 
 
@@ -84,4 +129,4 @@ def _raise_failure(files: LiveFiles, returncode: int, log: Path) -> None:
     if outcome["error"]:
         kind = vars(errors).get(outcome["error"], RunError)
         assert issubclass(kind, PreflectError)
-        raise kind(outcome["message"])
+        raise kind(f"{outcome['message']}; see {log}" if kind is RunError else outcome["message"])
