@@ -54,7 +54,7 @@ def test_a_snapshot_survives_the_way_between_processes() -> None:
 
 def test_a_plain_line_says_it_all() -> None:
     assert plain_line(HALF) == (
-        "132 of 200 samples (66 %), 6 rejected, 19 in flight, 1,396 calls, 206,800 tokens, $0.0158, "
+        "132 of 200 samples, 66 % done, 6 rejected, 19 in flight, 1,396 calls, 206,800 tokens, $0.0158, "
         "1:05 gone, 0:34 left"
     )
 
@@ -113,13 +113,13 @@ def test_a_terminal_gets_the_live_display() -> None:
     out = StringIO()
     with progress_shown(quiet=False, console=Console(file=out, force_terminal=True, width=90)) as publish:
         publish(HALF)
-    assert "132 of 200 samples (66 %)" in out.getvalue()
+    assert "132 of 200 samples, 66 % done" in out.getvalue()
     assert "reflect_instruction" in out.getvalue()
 
 
 def test_the_display_fits_eighty_columns() -> None:
     assert drawn(HALF, 80) == [
-        "132 of 200 samples (66 %)  6 rejected  1:05 gone, 0:34 left",
+        "132 of 200 samples, 66 % done  6 rejected  1:05 gone, 0:34 left",
         "━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━╸",
         "",
         "stage                running  done  rejected",
@@ -147,7 +147,7 @@ def test_columns_that_only_some_runs_need_appear_with_their_numbers() -> None:
 
 
 def test_a_narrow_terminal_gets_one_line() -> None:
-    assert drawn(HALF, 70) == ["132 of 200 samples (66 %)  6 rejected  1:05 gone, 0:34 left"]
+    assert drawn(HALF, 70) == ["132 of 200 samples, 66 % done  6 rejected  1:05 gone, 0:34 left"]
 
 
 def test_times_and_costs_read_as_people_write_them() -> None:

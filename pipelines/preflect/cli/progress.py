@@ -57,10 +57,11 @@ def _write_to(console: Console) -> Callable[[str], None]:
 @contextmanager
 def _live(console: Console) -> Generator[Publish]:
     from rich.live import Live
+    from rich.text import Text
 
     from preflect.cli.progress_view import draw
 
-    with Live(console=console, refresh_per_second=_REFRESHES_PER_SECOND) as live:
+    with Live(Text("starting …", style="dim"), console=console, refresh_per_second=_REFRESHES_PER_SECOND) as live:
         yield lambda snapshot: live.update(draw(snapshot, console.width))
 
 
@@ -114,11 +115,17 @@ def _calls_text(models: Sequence[ModelProgress]) -> list[str]:
 
 
 def samples_text(snapshot: Snapshot) -> str:
-    """`57 of 200 samples (28 %)`."""
+    """`57 of 200 samples, 28 % done`."""
     if not snapshot.total:
         return f"{snapshot.finished:,} samples"
-    share = 100 * snapshot.finished // snapshot.total
-    return f"{snapshot.finished:,} of {snapshot.total:,} samples ({share} %)"
+    return f"{snapshot.finished:,} of {snapshot.total:,} samples, {int(100 * share_of(snapshot))} % done"
+
+
+def share_of(snapshot: Snapshot) -> float:
+    """How much of the work is done, from 0 to 1; 0 where nobody knows."""
+    if snapshot.share is not None:
+        return snapshot.share
+    return snapshot.finished / snapshot.total if snapshot.total else 0.0
 
 
 def cost_text(cost_usd: float) -> str:

@@ -10,7 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from preflect.cli.progress import cost_text, samples_text, time_text
+from preflect.cli.progress import cost_text, samples_text, share_of, time_text
 from preflect.engine.progress import ModelProgress, Snapshot, StageProgress
 
 _NARROW: Final = 76
@@ -44,9 +44,7 @@ def _headline(snapshot: Snapshot) -> Text:
 def _bar(snapshot: Snapshot) -> Table:
     # Alone in a group the bar would not end its line; a grid's cell does.
     grid = Table.grid()
-    grid.add_row(
-        ProgressBar(total=snapshot.total, completed=snapshot.finished, pulse=not snapshot.total, width=_BAR_COLUMNS)
-    )
+    grid.add_row(ProgressBar(total=1, completed=share_of(snapshot), pulse=not snapshot.total, width=_BAR_COLUMNS))
     return grid
 
 

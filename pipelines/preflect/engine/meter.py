@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from preflect.engine.progress import ModelProgress, Snapshot, StageProgress
@@ -38,6 +38,8 @@ class Meter:
         self._since = clock()
         self._stages: dict[str, _StageCount] = {}
         self._models: dict[str, _ModelCount] = {}
+        self._weights: Mapping[str, int] = {}
+        self._kept = 0
         self.finished = 0
         self.rejected = 0
 
@@ -45,6 +47,18 @@ class Meter:
         """Name the stages and models in the order of their display."""
         self._stages = {name: _StageCount() for name in stages}
         self._models = {name: _ModelCount() for name in models}
+
+    def weigh(self, weights: Mapping[str, int]) -> None:
+        """Name the stages of the phase in work, in order, with the calls that each makes for a sample."""
+        self._weights = weights
+
+    def total_known(self, total: int) -> None:
+        """All samples have been drawn: there are so many, without bad rows and duplicates."""
+        self._total = total
+
+    def kept(self) -> None:
+        """A sample was finished by an earlier sitting."""
+        self._kept += 1
 
     def entered(self, stage: str) -> None:
         """A sample goes into a stage."""
@@ -94,9 +108,10 @@ class Meter:
     def snapshot(self) -> Snapshot:
         """What stands now."""
         elapsed_s = self._clock() - self._since
+        passed, ahead = self._work()
         return Snapshot(
             total=self._total,
-            finished=self.finished,
+            finished=self._kept + self.finished,
             rejected=self.rejected,
             stages=tuple(
                 StageProgress(name=name, waiting=0, running=c.running, done=c.done, rejected=c.rejected)
@@ -116,10 +131,19 @@ class Meter:
                 for name, c in self._models.items()
             ),
             elapsed_s=elapsed_s,
-            seconds_left=self._seconds_left(elapsed_s),
+            seconds_left=elapsed_s / passed * ahead if self._total and passed else None,
+            share=1 - ahead / whole if (whole := self._whole()) else None,
         )
 
-    def _seconds_left(self, elapsed_s: float) -> float | None:
-        if not self._total or not self.finished:
-            return None
-        return elapsed_s / self.finished * (self._total - self.finished)
+    def _whole(self) -> int:
+        return (self._total or 0) * sum(self._weights.values())
+
+    def _work(self) -> tuple[int, int]:
+        """Calls' worth of work done in this sitting, and still ahead; a rejected sample has none ahead."""
+        passed, later = 0, sum(self._weights.values())
+        kept = self._kept * later
+        for stage, weight in self._weights.items():
+            count = self._stages[stage]
+            passed += count.done * weight + count.rejected * later
+            later -= weight
+        return passed, max(self._whole() - kept - passed, 0)

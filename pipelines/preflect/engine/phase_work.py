@@ -9,7 +9,8 @@ from itertools import chain
 
 from preflect.engine.dataset import BLOCK
 from preflect.engine.executor import Executor, Outcome, ticking
-from preflect.engine.plan import Phase
+from preflect.engine.meter import Meter
+from preflect.engine.plan import Phase, calls_of
 from preflect.engine.sitting import Sitting, Tools
 from preflect.ports import Stage, WholeSetStage
 from preflect.schemas import Rejection, Sample
@@ -22,11 +23,12 @@ def stream_phase(sitting: Sitting, phase: Phase) -> Generator[Iterator[Outcome]]
     Raises (while iterating): StoppedError, RunError.
     """
     done: list[Outcome] = []
-    waiting = _still_to_do(sitting, phase, done)
-    if not phase.stages:
-        yield chain((Outcome(ordinal, sample) for ordinal, sample in waiting), done)
-        return
     with sitting.tools(_rows_into(sitting, phase)) as tools:
+        tools.meter.weigh(calls_of(sitting.plan.recipe, phase))
+        waiting = _still_to_do(sitting, phase, done, tools.meter)
+        if not phase.stages:
+            yield chain((Outcome(ordinal, sample) for ordinal, sample in waiting), done)
+            return
         executor = Executor(
             lambda: _open_stages(tools, phase),
             open_samples=sitting.plan.recipe.limits.open_samples,
@@ -44,7 +46,7 @@ def _rows_into(sitting: Sitting, phase: Phase) -> int | None:
     return sitting.plan.input_rows if phase.number == 0 else None
 
 
-def _still_to_do(sitting: Sitting, phase: Phase, done: list[Outcome]) -> Iterator[tuple[int, Sample]]:
+def _still_to_do(sitting: Sitting, phase: Phase, done: list[Outcome], meter: Meter) -> Iterator[tuple[int, Sample]]:
     """The input less the blocks on disk; what is finished of a partial block goes to `done`.
 
     A sample that was lost to a failed call is not finished: the endpoint may be well by now, and nothing was paid.
@@ -52,17 +54,21 @@ def _still_to_do(sitting: Sitting, phase: Phase, done: list[Outcome]) -> Iterato
     dataset = sitting.streamed(phase)
     partial: dict[int, tuple[Sample, Rejection | None]] = {}
     written = False
+    ordinal = -1
     for ordinal, sample in enumerate(sitting.input_of(phase)):
         if ordinal % BLOCK == 0:
             written = dataset.has(ordinal // BLOCK)
             partial = {} if written else dataset.partial_outcomes(ordinal // BLOCK)
         if written:
+            meter.kept()
             continue
         found, rejection = partial.get(sample.index, (None, None))
         if found is None or (rejection and rejection.cause == "call"):
             yield ordinal, sample
         else:
+            meter.kept()
             done.append(Outcome(ordinal, found, rejection))
+    meter.total_known(ordinal + 1)
 
 
 @asynccontextmanager

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from preflect.engine.run_folder import RunFolder
 from preflect.ports import CallMeter, CallStore, Gate, Purse, Stage, WholeSetStage
-from preflect.schemas import ExportCounts, Manifest, Recipe, Rejection, Sample
+from preflect.schemas import ExportCounts, Manifest, PpmStudent, Recipe, Rejection, Sample
+from preflect.schemas.stages import AnyStage, Respond
 
 if TYPE_CHECKING:
     from preflect.engine.sitting import Sitting
@@ -50,6 +51,18 @@ def stage_names(recipe: Recipe) -> tuple[str, ...]:
         seen[spec.stage] = seen.get(spec.stage, 0) + 1
         names.append(spec.stage if seen[spec.stage] == 1 else f"{spec.stage}-{seen[spec.stage]}")
     return tuple(names)
+
+
+def calls_of(recipe: Recipe, phase: Phase) -> dict[str, int]:
+    """How often each per-sample stage of the phase asks its models about a sample; 1 each where none asks at all."""
+    names = stage_names(recipe)
+    calls = {names[place]: _calls(recipe, recipe.stages[place]) for place in phase.stages}
+    return calls if any(calls.values()) else dict.fromkeys(calls, 1)
+
+
+def _calls(recipe: Recipe, stage: AnyStage) -> int:
+    slow = [name for name in stage.model_names if not isinstance(recipe.models[name], PpmStudent)]
+    return len(slow) * (stage.samples if isinstance(stage, Respond) else 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,6 +47,8 @@ class Snapshot:
     elapsed_s: float
     seconds_left: float | None
     """At the present pace; None while there is no pace."""
+    share: float | None = None
+    """Of the phase's calls, how many are behind it: long before the first sample is through, this moves."""
 
     def to_json(self) -> bytes:
         """One line of JSON."""

@@ -15,7 +15,7 @@ from preflect.engine.plan import Phase, Plan, Wiring
 from preflect.engine.progress import Snapshot
 from preflect.engine.run_folder import RunFolder
 from preflect.errors import InterruptedRunError
-from preflect.schemas import Sample
+from preflect.schemas import ChatModelSpec, Sample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,8 @@ class Sitting:
         with open_journal(self.folder.journal_path) as journal:
             budget = Budget(limits.budget_usd, journal.spent_usd())
             meter = Meter(total)
-            meter.expect(self.plan.names, tuple(self.plan.recipe.models))
+            models = self.plan.recipe.models
+            meter.expect(self.plan.names, [name for name in models if isinstance(models[name], ChatModelSpec)])
             tools = Tools(sitting=self, journal=journal, budget=budget, gate=RunGate(), meter=meter)
             try:
                 yield tools

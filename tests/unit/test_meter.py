@@ -1,0 +1,104 @@
+"""How far a run is, counted from what its stages have done."""
+
+import pytest
+
+from preflect.engine.meter import Meter
+from preflect.engine.plan import calls_of, split_phases
+from preflect.schemas import Recipe
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def through(meter: Meter, stage: str, count: int, *, rejected: bool = False) -> None:
+    for _ in range(count):
+        meter.entered(stage)
+        meter.left(stage, 0.1, rejected=rejected)
+
+
+def meter_of(total: int | None, clock: Clock | None = None) -> Meter:
+    """Ten samples are 40 calls: two to respond, none to select, two to judge."""
+    meter = Meter(total, clock or Clock())
+    meter.expect(("respond", "select", "judge", "later"), ())
+    meter.weigh({"respond": 2, "select": 0, "judge": 2})
+    return meter
+
+
+def test_the_share_moves_before_any_sample_is_through() -> None:
+    clock = Clock()
+    meter = meter_of(10, clock)
+    through(meter, "respond", 5)
+    clock.now_s = 20.0
+    seen = meter.snapshot()
+    assert (seen.finished, seen.share) == (0, 0.25)
+    assert seen.seconds_left == pytest.approx(60.0)
+
+
+def test_a_rejected_sample_has_no_work_ahead() -> None:
+    meter = meter_of(10)
+    through(meter, "respond", 4, rejected=True)
+    assert meter.snapshot().share == pytest.approx(0.4)
+    through(meter, "respond", 6)
+    through(meter, "select", 6)
+    through(meter, "judge", 6)
+    assert meter.snapshot().share == 1.0
+
+
+def test_what_an_earlier_sitting_finished_counts_as_done_and_not_as_pace() -> None:
+    clock = Clock()
+    meter = meter_of(10, clock)
+    for _ in range(6):
+        meter.kept()
+    clock.now_s = 3.0
+    before = meter.snapshot()
+    assert (before.finished, before.share, before.seconds_left) == (6, pytest.approx(0.6), None)
+    through(meter, "respond", 4)
+    assert meter.snapshot().seconds_left == pytest.approx(3.0)
+
+
+def test_a_total_may_be_known_late() -> None:
+    meter = meter_of(None)
+    through(meter, "respond", 3)
+    assert (meter.snapshot().share, meter.snapshot().seconds_left) == (None, None)
+    meter.total_known(3)
+    assert (meter.snapshot().total, meter.snapshot().share) == (3, 0.5)
+
+
+def test_an_empty_phase_has_no_share() -> None:
+    meter = meter_of(None)
+    meter.total_known(0)
+    assert meter.snapshot().share is None
+
+
+def recipe(*stages: dict[str, object]) -> Recipe:
+    models = {"teacher": {"kind": "sim"}, "small": {"kind": "ppm"}, "large": {"kind": "transformers", "model": "x"}}
+    return Recipe.model_validate(
+        {"name": "r", "input": {"path": "x"}, "models": models, "stages": stages}, strict=False
+    )
+
+
+def test_stages_weigh_as_many_calls_as_they_make() -> None:
+    asked = recipe(
+        {"stage": "respond", "models": ("teacher", "teacher"), "samples": 3},
+        {"stage": "reflect_instruction", "model": "teacher"},
+        {"stage": "select_instruction", "model": "small"},
+        {"stage": "select_instruction", "model": "large"},
+        {"stage": "grade"},
+    )
+    assert calls_of(asked, split_phases(asked)[0]) == {
+        "respond": 6,
+        "reflect_instruction": 1,
+        "select_instruction": 0,
+        "select_instruction-2": 1,
+        "grade": 0,
+    }
+
+
+def test_stages_that_make_no_calls_weigh_the_same() -> None:
+    graded = recipe({"stage": "grade"}, {"stage": "pair"})
+    assert calls_of(graded, split_phases(graded)[0]) == {"grade": 1, "pair": 1}
