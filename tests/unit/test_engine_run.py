@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from preflect.engine import resume, run
 from preflect.engine.dataset import BLOCK
 from preflect.engine.local import LocalRunner
 from preflect.engine.plan import Connected, Phase, Plan, Wiring
-from preflect.engine.run import resume, run
 from preflect.engine.run_folder import RunFolder
 from preflect.errors import InputError, InterruptedRunError, RunError, StoppedError
 from preflect.schemas import ExportCounts, Instruction, Manifest, Message, Recipe, Rejection, Sample

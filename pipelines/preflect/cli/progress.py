@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
-
-from preflect.engine.progress import ModelProgress, Snapshot
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-Publish = Callable[[Snapshot], None]
+    from preflect.engine.progress import ModelProgress, Snapshot
+
+Publish: TypeAlias = "Callable[[Snapshot], None]"
 
 _REFRESHES_PER_SECOND: Final = 8
 

@@ -20,8 +20,8 @@ from preflect.cli.progress import progress_shown
 if TYPE_CHECKING:
     from types import FrameType
 
+    from preflect.engine import RunResult, Watch
     from preflect.engine.plan import Plan
-    from preflect.engine.run import RunResult, Watch
 
 
 def _positive(value: float | None) -> float | None:
@@ -100,7 +100,7 @@ def resume(
 
     No finished call is paid again. A budget given here takes the place of the recipe's, with what is spent counted in.
     """
-    from preflect.engine.run import resume as go_on
+    from preflect.engine import resume as go_on
     from preflect.engine.run_folder import find_run
     from preflect.recipes.plan import plan_to_resume
 
@@ -112,7 +112,7 @@ def resume(
 
 
 def _carry_out(make_plan: Callable[[], Plan], path: Path | None, *, quiet: bool, as_json: bool) -> None:
-    from preflect.engine.run import run as start
+    from preflect.engine import run as start
 
     plan = make_plan()
     for note in plan.notes:
@@ -132,13 +132,14 @@ def print_summary(result: RunResult, *, as_json: bool) -> None:
 @contextmanager
 def watched(*, quiet: bool) -> Generator[Watch]:
     """Progress on the terminal; the first Ctrl-C asks the run to stop, a second one ends it at once."""
-    from preflect.engine.run import Watch
+    from preflect.engine import Watch
+    from preflect.errors import InterruptedRunError
 
     asked = threading.Event()
 
     def ask(_signal: int, _frame: FrameType | None) -> None:
         if asked.is_set():
-            raise KeyboardInterrupt
+            raise InterruptedRunError("ended at once; calls that were in flight are asked again by a resume")
         asked.set()
         print("stopping: waiting for the calls in flight (Ctrl-C again to end at once)", file=sys.stderr)
 

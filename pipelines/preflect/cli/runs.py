@@ -61,7 +61,7 @@ def show(
     """Show a run, or the whole chain of one sample."""
     from preflect.cli.chain import chain_of
     from preflect.cli.summary import document_of, text_of
-    from preflect.engine.run import RunResult
+    from preflect.engine import RunResult
     from preflect.engine.run_folder import find_run
 
     folder = find_run(run)

@@ -9,7 +9,7 @@ from preflect.cli.progress import clock_text, cost_text
 from preflect.recipes.finish import truth_summary
 
 if TYPE_CHECKING:
-    from preflect.engine.run import RunResult
+    from preflect.engine import RunResult
     from preflect.schemas import Manifest
     from preflect.scoring.truth import TruthSummary
 

@@ -1,0 +1,16 @@
+"""Preflect as a library, as the README has it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from preflect.engine import run
+from preflect.recipes import load
+
+from .conftest import WriteRecipe
+
+
+def test_a_recipe_is_loaded_and_run(tmp_path: Path, write_recipe: WriteRecipe) -> None:
+    result = run(load(write_recipe(), ["input.limit=4"]), tmp_path / "run")
+    assert result.manifest.status == "done"
+    assert result.folder.report_path.exists()
