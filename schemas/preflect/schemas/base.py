@@ -37,11 +37,21 @@ class Identified(Schema):
 
     id: str = ""
 
+    def evolve(self, **changes: Any) -> Self:
+        """A copy with `changes` in place of the fields they name, under the id of its new content."""
+        copy = super().evolve(**changes)
+        object.__setattr__(copy, "id", _own_id(copy))
+        return copy
+
     @model_validator(mode="after")
     def _name_by_content(self) -> Self:
-        expected = content_id(self.model_dump(mode="json", exclude={"id"}))
+        expected = _own_id(self)
         if not self.id:
             object.__setattr__(self, "id", expected)
         elif self.id != expected:
             raise ValueError(f"id {self.id!r} does not match the content, whose hash is {expected!r}")
         return self
+
+
+def _own_id(record: Identified) -> str:
+    return content_id(record.model_dump(mode="json", exclude={"id"}))
