@@ -233,6 +233,22 @@ def test_a_sample_whose_instruction_was_rewritten_still_gives_its_seeds_grader(t
     assert rows(tmp_path, "rft", "train")[0]["prompt"][0]["content"] == "What is 2 + 3?"
 
 
+def test_every_pair_of_a_sample_is_exported_and_a_repeated_one_once(tmp_path: Path) -> None:
+    sample = sample_of(0, instruction("What is 2 + 3?"), "5", "6", "seven")
+    best, worst = sample.responses[0], sample.responses[2]
+    (first,) = sample.pairs
+    pairs = (first, first.evolve(rejected_id=worst.id), first.evolve(strategy="best_random"))
+    (counts,) = export_run(
+        [sample.evolve(pairs=pairs)], tmp_path, ExportSpec(kinds=("dpo",), test_fraction=0.0), seed=1
+    )
+    written = rows(tmp_path, "dpo", "train")
+    assert [(row["chosen"][0]["content"], row["rejected"][0]["content"]) for row in written] == [
+        (best.text, "6"),
+        (best.text, "seven"),
+    ]
+    assert counts.refused == {"duplicate_row": 1}
+
+
 def test_tool_turns_keep_their_calls(tmp_path: Path) -> None:
     call = ToolCall(id="c1", name="add", arguments='{"a": 2, "b": 3}')
     seed = Instruction(

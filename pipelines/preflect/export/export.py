@@ -14,10 +14,10 @@ import orjson
 from preflect.export.checks import Problem, RowChecker
 from preflect.export.files import read_lines, written_together
 from preflect.export.parquet import ParquetRows
-from preflect.export.rows import Kind, Unfit, row_of
+from preflect.export.rows import Kind, Unfit, rows_of
 from preflect.export.split import Split
 from preflect.export.trl import columns_of, shapes_of, uses_tools
-from preflect.schemas import ExportCounts, ExportSpec, Sample
+from preflect.schemas import ExportCounts, ExportSpec, Row, Sample
 
 _SIDES = ("train", "test")
 
@@ -59,13 +59,14 @@ class _OneKind:
         self._simulated = False
 
     def take(self, sample: Sample, key: str) -> None:
-        """Keep the sample's row, or the reason why it's refused."""
-        row = row_of(sample, self._kind)
-        if row is None:
-            return
-        if isinstance(row, Unfit):
-            self._refuse(sample, Problem(row.reason, row.detail))
-            return
+        """Keep each of the sample's rows, or the reason why it's refused."""
+        for row in rows_of(sample, self._kind):
+            if isinstance(row, Unfit):
+                self._refuse(sample, Problem(row.reason, row.detail))
+            else:
+                self._keep(sample, key, row)
+
+    def _keep(self, sample: Sample, key: str, row: Row) -> None:
         columns = columns_of(row)
         problem = self._checker.check(columns)
         if problem is not None:

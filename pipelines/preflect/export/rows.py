@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypedDict
 
@@ -18,15 +19,16 @@ class Unfit:
     detail: str
 
 
-def row_of(sample: Sample, kind: Kind) -> Row | Unfit | None:
-    """The sample's row of a kind; None where it has nothing for one: no response, no pair, no grader."""
+def rows_of(sample: Sample, kind: Kind) -> Sequence[Row | Unfit]:
+    """The sample's rows of a kind, none where it has nothing for one: no response, no pair, no grader."""
     match kind:
         case "sft":
-            return sft_row(sample)
+            row = sft_row(sample)
         case "dpo":
-            return dpo_row(sample)
+            return dpo_rows(sample)
         case "rft":
-            return rft_row(sample)
+            row = rft_row(sample)
+    return [] if row is None else [row]
 
 
 def sft_row(sample: Sample) -> SftRow | Unfit | None:
@@ -56,19 +58,19 @@ def _known_best(sample: Sample) -> tuple[Instruction, list[Response]]:
     return sample.instruction, [first, *(other for other in others if other != first)] if first else []
 
 
-def dpo_row(sample: Sample) -> DpoRow | None:
-    """The last pair, with an explicit prompt."""
-    if not sample.pairs:
-        return None
-    pair = sample.pairs[-1]
-    return DpoRow(
-        prompt=sample.instruction_of(pair.instruction_id).prompt,
-        chosen=sample.response_of(pair.chosen_id).as_messages(),
-        rejected=sample.response_of(pair.rejected_id).as_messages(),
-        margin=pair.margin,
-        basis=pair.basis,
-        **_origin(sample),
-    )
+def dpo_rows(sample: Sample) -> list[DpoRow]:
+    """Every pair of the sample, oldest first, with an explicit prompt."""
+    return [
+        DpoRow(
+            prompt=sample.instruction_of(pair.instruction_id).prompt,
+            chosen=sample.response_of(pair.chosen_id).as_messages(),
+            rejected=sample.response_of(pair.rejected_id).as_messages(),
+            margin=pair.margin,
+            basis=pair.basis,
+            **_origin(sample),
+        )
+        for pair in sample.pairs
+    ]
 
 
 def rft_row(sample: Sample) -> RftRow | None:
