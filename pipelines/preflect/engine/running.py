@@ -142,7 +142,10 @@ def _reasons_kept(folder: RunFolder) -> Generator[None]:
         yield
     except PreflectError as error:
         status = "stopped" if isinstance(error, StoppedError) else "failed"
-        folder.write_manifest(folder.manifest().evolve(status=status, message=str(error), finished_at=_now()))
+        with open_journal(folder.journal_path) as journal:
+            spent, seconds = journal.counts(), round(journal.counter("wall_seconds"), 3)
+        stopped = folder.manifest().evolve(status=status, message=str(error), calls=spent, seconds=seconds)
+        folder.write_manifest(stopped.evolve(finished_at=_now()))
         if isinstance(error, StoppedError):
             larger = " --budget-usd MORE" if isinstance(error, BudgetError) else ""
             hint = f"everything is kept: go on with `preflect resume {folder.path}{larger}`"
