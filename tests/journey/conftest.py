@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -51,6 +52,12 @@ class Simulator:
         """How many completions were asked for, by its own count."""
         counted = requests.get(self.base_url.removesuffix("/v1") + "/stats", timeout=5).json()
         return counted["requests"]
+
+    def wait_for(self, count: int) -> None:
+        """Return when so many completions were asked for, or after a minute."""
+        deadline = time.monotonic() + 60
+        while self.requests() < count and time.monotonic() < deadline:
+            time.sleep(0.02)
 
 
 @pytest.fixture

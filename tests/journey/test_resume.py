@@ -7,7 +7,6 @@ import os
 import random
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -32,12 +31,6 @@ def start(recipe: Path, run: Path, stderr: int = subprocess.DEVNULL) -> subproce
     return subprocess.Popen(command("run", recipe, "--run", run, "--quiet"), stdout=subprocess.DEVNULL, stderr=stderr)
 
 
-def wait_for_calls(simulator: Simulator, count: int) -> None:
-    deadline = time.monotonic() + 60
-    while simulator.requests() < count and time.monotonic() < deadline:
-        time.sleep(0.02)
-
-
 @pytest.mark.parametrize("engine", ["local", "distilabel"])
 def test_a_killed_run_goes_on_and_pays_again_only_what_was_in_flight(
     engine: str, tmp_path: Path, preflect: Run, simulator: Simulator, write_recipe: WriteRecipe
@@ -50,7 +43,7 @@ def test_a_killed_run_goes_on_and_pays_again_only_what_was_in_flight(
     kills = 3
     process = start(recipe, run)
     for _ in range(kills):
-        wait_for_calls(simulator, simulator.requests() + rng.randrange(20, 60))
+        simulator.wait_for(simulator.requests() + rng.randrange(20, 60))
         process.kill()
         process.wait()
         process = subprocess.Popen(command("resume", run, "--quiet"), stdout=subprocess.DEVNULL)
@@ -70,7 +63,7 @@ def test_ctrl_c_keeps_everything_says_how_to_go_on_and_resume_pays_nothing_twice
     recipe = recipe_at(simulator, write_recipe, engine)
     run = tmp_path / "stopped"
     with start(recipe, run, stderr=subprocess.PIPE) as process:
-        wait_for_calls(simulator, 40)
+        simulator.wait_for(40)
         os.kill(process.pid, signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 3, errors
@@ -103,7 +96,7 @@ def test_an_input_that_changed_since_is_refused(
         input={"path": str(rows)}, models={"teacher": teacher}, stages=[{"stage": "respond", "model": "teacher"}]
     )
     with start(recipe, tmp_path / "run") as process:
-        wait_for_calls(simulator, 5)
+        simulator.wait_for(5)
         process.kill()
     rows.write_text(json.dumps({"instruction": "Name one bird."}) + "\n")
     resumed = preflect("resume", tmp_path / "run")
@@ -116,7 +109,7 @@ def test_a_run_at_work_is_not_entered_by_another_process(
 ) -> None:
     recipe = recipe_at(simulator, write_recipe, "local")
     with start(recipe, tmp_path / "run") as process:
-        wait_for_calls(simulator, 5)
+        simulator.wait_for(5)
         os.kill(process.pid, signal.SIGSTOP)
         refused = preflect("resume", tmp_path / "run")
         os.kill(process.pid, signal.SIGCONT)

@@ -146,7 +146,27 @@ def test_an_empty_set_is_one_empty_block(tmp_path: Path) -> None:
 
 def test_a_dataset_that_is_replaced_holds_only_the_new_samples(tmp_path: Path) -> None:
     dataset = dataset_in(tmp_path)
-    dataset.replace(OUTCOMES)
-    dataset.replace(OUTCOMES[:3])
+    for outcomes in (OUTCOMES, OUTCOMES[:3]):
+        with dataset.replacement() as writer:
+            for item in outcomes:
+                writer.add(item)
     assert list(dataset.samples()) == [o.sample for o in OUTCOMES[1:3]]
     assert list(dataset.rejections()) == [(OUTCOMES[0].rejection, OUTCOMES[0].sample)]
+
+
+def test_a_replacement_goes_to_disk_as_it_comes_and_takes_its_place_only_when_whole(tmp_path: Path) -> None:
+    dataset = dataset_in(tmp_path)
+    with dataset.replacement() as writer:
+        writer.add(OUTCOMES[1])
+
+    def break_off() -> None:
+        with dataset.replacement() as writer:
+            for item in OUTCOMES[: BLOCK + 1]:
+                writer.add(item)
+            assert writer.written == BLOCK
+            raise RuntimeError("the endpoint went")
+
+    before = contents(tmp_path)
+    with pytest.raises(RuntimeError, match="the endpoint went"):
+        break_off()
+    assert contents(tmp_path) == before

@@ -185,3 +185,11 @@ def test_another_input_is_not_gone_on_with(tmp_path: Path) -> None:
         run(make_plan([3]), tmp_path / "run")
     with pytest.raises(InputError, match=r"rows has changed since the run began \(sha256 111111111111…"):
         resume(replace(make_plan(), input_sha256="1" * 64), RunFolder(tmp_path / "run"))
+
+
+def test_every_sample_of_a_simulated_run_says_so_wherever_it_was_made(tmp_path: Path) -> None:
+    folder = run(replace(make_plan(), simulated=True), tmp_path / "run").folder
+    assert folder.manifest().simulated
+    samples = [*folder.samples(), *(sample for _, sample in folder.rejections() if sample)]
+    assert max(sample.index for sample in samples) >= 10_000
+    assert all(sample.simulated for sample in samples)

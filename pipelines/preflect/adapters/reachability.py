@@ -13,32 +13,37 @@ from preflect.schemas import OpenAIModel
 
 WAIT_S: Final = 10.0
 
+SIMULATED: Final = "x-preflect-simulated"
+"""The header by which the simulated endpoint marks all that it says, wherever it runs."""
 
-def check_endpoint(name: str, spec: OpenAIModel, place: Callable[[str], str]) -> None:
+
+def check_endpoint(name: str, spec: OpenAIModel, place: Callable[[str], str]) -> bool:
     """Ask for the endpoint's list of models; any answer but a refused key will do.
 
     Args: place says where the recipe gives a key of this model, such as `base_url`.
+    Returns: whether what answers is the simulated endpoint.
     Raises: InputError when the key's variable is not set, the address does not answer, or the key is refused.
     """
     try:
         key = secret_of(name, spec)
     except InputError as error:
         raise InputError(f"{place('api_key_env')}: {error}") from error
-    status = _status_of(name, spec, key, place)
-    if status in (requests.codes.unauthorized, requests.codes.forbidden):
+    answer = _answer_of(name, spec, key, place)
+    if answer.status_code in (requests.codes.unauthorized, requests.codes.forbidden):
         where, said = place("api_key_env"), f"models.{name}: {spec.base_url} refuses"
+        status = f"HTTP {answer.status_code}"
         if not spec.api_key_env:
             raise InputError(
-                f"{where}: {said} a request without a key (HTTP {status}); name the variable that holds one with "
-                "api_key_env"
+                f"{where}: {said} a request without a key ({status}); name the variable that holds one with api_key_env"
             )
-        raise InputError(f"{where}: {said} the key in {spec.api_key_env} (HTTP {status}); put a valid one there")
+        raise InputError(f"{where}: {said} the key in {spec.api_key_env} ({status}); put a valid one there")
+    return SIMULATED in answer.headers
 
 
-def _status_of(name: str, spec: OpenAIModel, key: str, place: Callable[[str], str]) -> int:
+def _answer_of(name: str, spec: OpenAIModel, key: str, place: Callable[[str], str]) -> requests.Response:
     url = spec.base_url.rstrip("/") + "/models"
     try:
-        return requests.get(url, headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=WAIT_S).status_code
+        return requests.get(url, headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=WAIT_S)
     except requests.RequestException as error:
         raise InputError(
             f"{place('base_url')}: models.{name}.base_url: {spec.base_url} does not answer ({type(error).__name__}); "

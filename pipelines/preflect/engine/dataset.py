@@ -7,7 +7,8 @@ the same samples give the same bytes. A block whose file exists is done, whateve
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Self
 
@@ -79,16 +80,29 @@ class Dataset:
         for part in sorted(self.folder.glob("part-*.parquet")):
             yield from read_rejections(self.rejected / part.name)
 
-    def replace(self, outcomes: Iterable[Outcome]) -> None:
-        """Write a whole dataset in one go; it's there when this returns, or not at all."""
-        fresh = Dataset(self.folder.with_name(self.folder.name + ".tmp"), self.rejected)
-        shutil.rmtree(fresh.folder, ignore_errors=True)
-        fresh.create()
-        with BlockWriter(fresh) as writer:
-            for outcome in outcomes:
-                writer.add(outcome)
-        shutil.rmtree(self.folder, ignore_errors=True)
-        fresh.folder.replace(self.folder)
+    @contextmanager
+    def replacement(self) -> Generator[BlockWriter]:
+        """A writer of the whole dataset anew; all of it is there when the block ends, or none."""
+        fresh = Dataset(_beside(self.folder), _beside(self.rejected))
+        try:
+            fresh.create()
+            writer = BlockWriter(fresh)
+            yield writer
+            writer.finish()
+            # The samples come last: they say that the dataset is there.
+            for written, place in ((fresh.rejected, self.rejected), (fresh.folder, self.folder)):
+                shutil.rmtree(place, ignore_errors=True)
+                written.replace(place)
+        finally:
+            for left in (fresh.folder, fresh.rejected):
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def _beside(folder: Path) -> Path:
+    fresh = folder.with_name(folder.name + ".tmp")
+    # What a killed process left of it.
+    shutil.rmtree(fresh, ignore_errors=True)
+    return fresh
 
 
 class BlockWriter:

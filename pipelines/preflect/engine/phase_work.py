@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from itertools import chain
 
-from preflect.engine.dataset import BLOCK
+from preflect.engine.dataset import BLOCK, BlockWriter
 from preflect.engine.executor import Executor, Outcome, ticking
 from preflect.engine.meter import Meter
 from preflect.engine.plan import Phase, calls_of
@@ -73,7 +74,7 @@ def _still_to_do(sitting: Sitting, phase: Phase, done: list[Outcome], meter: Met
 
 @asynccontextmanager
 async def _open_stages(tools: Tools, phase: Phase) -> AsyncGenerator[Sequence[Stage]]:
-    async with tools.sitting.plan.connect(phase, tools.wiring) as connected:
+    async with tools.sitting.plan.connect(replace(phase, closing=None), tools.wiring) as connected:
         yield connected.stages
 
 
@@ -83,14 +84,22 @@ def close_phase(sitting: Sitting, phase: Phase) -> None:
     Raises: StoppedError, RunError.
     """
     samples = sitting.streamed(phase).samples()
-    with sitting.tools(None) as tools:
-        sitting.result(phase).replace(asyncio.run(_close(tools, phase, samples)))
+    with sitting.tools(None) as tools, sitting.result(phase).replacement() as writer:
+        asyncio.run(_close(tools, phase, samples, writer))
 
 
-async def _close(tools: Tools, phase: Phase, samples: Iterator[Sample]) -> list[Outcome]:
-    async with ticking(tools.tick), tools.sitting.plan.connect(phase, tools.wiring) as connected:
+async def _close(tools: Tools, phase: Phase, samples: Iterator[Sample], writer: BlockWriter) -> None:
+    plan = tools.sitting.plan
+    # Only the stage that runs here: a student of the stream's stages would be loaded once more for nothing.
+    async with ticking(tools.tick), plan.connect(replace(phase, stages=()), tools.wiring) as connected:
         assert connected.closing is not None
-        return [outcome async for outcome in _run_whole_set(connected.closing, samples)]
+        async for outcome in _run_whole_set(connected.closing, samples):
+            writer.add(_marked(outcome) if plan.simulated else outcome)
+
+
+def _marked(outcome: Outcome) -> Outcome:
+    """As simulated: a sample that the stage made itself is not yet."""
+    return replace(outcome, sample=outcome.sample.evolve(simulated=True)) if outcome.sample else outcome
 
 
 async def _run_whole_set(stage: WholeSetStage, samples: Iterator[Sample]) -> AsyncIterator[Outcome]:

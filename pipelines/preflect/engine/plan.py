@@ -114,6 +114,8 @@ class Plan:
     """Version of each prompt that the stages use, by name."""
     notes: tuple[str, ...] = ()
     """What is allowed in the recipe, and probably not meant."""
+    simulated: bool = False
+    """Whether any model is simulated, by the recipe or by what its endpoint says of itself."""
 
     @property
     def phases(self) -> tuple[Phase, ...]:
@@ -124,8 +126,3 @@ class Plan:
     def names(self) -> tuple[str, ...]:
         """The stages' names, by place."""
         return stage_names(self.recipe)
-
-    @property
-    def simulated(self) -> bool:
-        """Whether any model is the simulated endpoint."""
-        return any(model.kind == "sim" for model in self.recipe.models.values())

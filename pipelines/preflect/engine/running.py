@@ -116,7 +116,9 @@ def _sit(plan: Plan, folder: RunFolder, watch: Watch) -> RunResult:
     with sole_use(folder.live_path), _reasons_kept(folder):
         # A later sitting may bring a larger budget.
         folder.write_recipe(plan.recipe)
-        folder.write_manifest(folder.manifest().evolve(status="running", message="", recipe_id=_recipe_id(plan)))
+        folder.write_manifest(
+            folder.manifest().evolve(status="running", message="", simulated=plan.simulated, recipe_id=_recipe_id(plan))
+        )
         with _timed(folder), plan.services(folder) as endpoints:
             _carry_phases(plan, folder, watch, endpoints)
             rejected = _gather_rejections(plan, folder)

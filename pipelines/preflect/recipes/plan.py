@@ -44,16 +44,22 @@ def load(path: Path | str, overrides: Sequence[str] = (), *, skip_bad_rows: bool
     if found.bad_count and not skip_bad_rows:
         raise DataError(found.complaint(loaded.recipe.input.path))
     notes = check_order(recipe, has_response=found.has_response, source=loaded.source)
-    check_endpoints(recipe, loaded.source)
-    return replace(make_plan(recipe, found), notes=notes)
+    simulated = check_endpoints(recipe, loaded.source)
+    return replace(make_plan(recipe, found, simulated=simulated), notes=notes)
 
 
-def check_endpoints(recipe: Recipe, source: Source) -> None:
-    """See that every endpoint which a stage will call answers. Raises: InputError."""
+def check_endpoints(recipe: Recipe, source: Source) -> bool:
+    """See that every endpoint which a stage will call answers; returns whether any of them is a simulated one.
+
+    Raises: InputError.
+    """
     used = {name for stage in recipe.stages for name in stage.model_names}
-    for name, model in recipe.models.items():
-        if name in used and isinstance(model, OpenAIModel):
-            check_endpoint(name, model, lambda key, name=name: source.place(("models", name, key)))
+    simulated = [
+        check_endpoint(name, model, lambda key, name=name: source.place(("models", name, key)))
+        for name, model in recipe.models.items()
+        if name in used and isinstance(model, OpenAIModel)
+    ]
+    return any(simulated)
 
 
 def _with_absolute_input(loaded: LoadedRecipe, base: Path) -> Recipe:
@@ -70,16 +76,19 @@ def _with_absolute_input(loaded: LoadedRecipe, base: Path) -> Recipe:
     return recipe.evolve(input=recipe.input.evolve(path=str(found.resolve())))
 
 
-def make_plan(recipe: Recipe, found: InputSurvey) -> Plan:
-    """A plan of a recipe whose input was surveyed."""
-    return _plan(recipe, found.rows, found.sha256)
+def make_plan(recipe: Recipe, found: InputSurvey, *, simulated: bool = False) -> Plan:
+    """A plan of a recipe whose input was surveyed.
+
+    Args: simulated says that an endpoint is known to be a simulated one, though the recipe does not say so.
+    """
+    return _plan(recipe, found.rows, found.sha256, simulated=simulated)
 
 
 def plan_of_run(path: str) -> Plan:
     """The plan of a run under way, made again in another process: nothing is checked anew."""
     folder = RunFolder(Path(path))
     manifest = folder.manifest()
-    return _plan(folder.recipe(), manifest.input_rows, manifest.input_sha256)
+    return _plan(folder.recipe(), manifest.input_rows, manifest.input_sha256, simulated=manifest.simulated)
 
 
 def plan_to_resume(folder: RunFolder, *, budget_usd: float | None = None) -> Plan:
@@ -90,12 +99,13 @@ def plan_to_resume(folder: RunFolder, *, budget_usd: float | None = None) -> Pla
     """
     overrides = () if budget_usd is None else (f"limits.budget_usd={budget_usd!r}",)
     loaded = load_recipe(folder.recipe_path, overrides)
-    if folder.manifest().status != "done":
-        check_endpoints(loaded.recipe, loaded.source)
-    return make_plan(loaded.recipe, survey(loaded.recipe.input))
+    manifest = folder.manifest()
+    # What was simulated once stays so, whatever answers now.
+    simulated = manifest.status != "done" and check_endpoints(loaded.recipe, loaded.source)
+    return make_plan(loaded.recipe, survey(loaded.recipe.input), simulated=manifest.simulated or simulated)
 
 
-def _plan(recipe: Recipe, rows: int, sha256: str) -> Plan:
+def _plan(recipe: Recipe, rows: int, sha256: str, *, simulated: bool) -> Plan:
     runner: Runner = LocalRunner() if recipe.engine == "local" else DistilabelRunner()
     prompts = [stage.stage for stage in recipe.stages if stage.stage in _PROMPTED]
     return Plan(
@@ -110,6 +120,7 @@ def _plan(recipe: Recipe, rows: int, sha256: str) -> Plan:
         export=export,
         report=report,
         prompts={name: load_prompt(name).version for name in prompts},
+        simulated=simulated or any(isinstance(model, SimModel) for model in recipe.models.values()),
     )
 
 
