@@ -104,6 +104,7 @@ def test_texts_that_only_look_like_placeholders(text: str) -> None:
         ("The first step is to", "length", "truncated"),
         ("The first", "content_filter", "content_filter"),
         (" \n", "stop", "empty"),
+        ("\u200b\ufeff", "stop", "empty"),
         ("[insert answer here]", "stop", "placeholder"),
         ("I'm sorry, but I can't help with that.", "stop", "refusal"),
     ],

@@ -19,6 +19,10 @@ _ABBREVIATED: Final = frozenset(_ABBREVIATIONS.split())
 # Scripts written without spaces, where a phrase has no edges to look for.
 _UNSPACED: Final = r"぀-ヿ㐀-䶿一-鿿豈-﫿฀-๿"
 
+_UNSEEN: Final = {"Cc", "Cf"}
+_BLANK_LETTERS: Final = "\u034f\u115f\u1160\u2800\u3164\uffa0"
+"""Fillers that Unicode calls letters, marks or symbols."""
+
 
 def fold(text: str) -> str:
     """NFKC, each run of white space one space, none at the ends; the case stays."""
@@ -33,6 +37,11 @@ def same_text(first: str, second: str) -> bool:
 def comparable(text: str) -> str:
     """What two texts must share to count as the same."""
     return " ".join(text.split()).casefold()
+
+
+def is_blank(text: str) -> bool:
+    """Whether nothing of the text is seen: white space, control and zero-width characters count as nothing."""
+    return all(char.isspace() or unicodedata.category(char) in _UNSEEN or char in _BLANK_LETTERS for char in text)
 
 
 def words(text: str) -> list[str]:

@@ -8,7 +8,7 @@ from itertools import combinations
 from typing import Literal
 
 from preflect import schemas
-from preflect.grading import same_text
+from preflect.grading import is_blank, same_text
 from preflect.schemas import Rejection, Response, Sample
 from preflect.stages.evidence import Evidence, Finding, Open, Strength
 from preflect.stages.ranking import settle, standings
@@ -89,7 +89,7 @@ class _Contest:
         self.sample = sample
         self.strategy = strategy
         self.evidence = Evidence(sample)
-        responses = {r.id: r for r in sample.responses_to(sample.instruction.id) if r.text.strip()}
+        responses = {r.id: r for r in sample.responses_to(sample.instruction.id) if not is_blank(r.text)}
         self.candidates = [responses[response_id] for response_id in sorted(responses)]
 
     def winner(self, rng: random.Random) -> Finding | tuple[str, str]:

@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from preflect.errors import ReplyError
+from preflect.grading import is_blank
 from preflect.prompts import is_placeholder
 
 _CANNOT: Final = (
@@ -47,7 +48,7 @@ _OPENING: Final = " \t\r\n\"'*_#>`“"
 def check_answer(text: str, finish_reason: str | None) -> None:
     """Raises: ReplyError when `text` is cut off, empty, a placeholder or a refusal."""
     check_finished(finish_reason)
-    if not text.strip():
+    if is_blank(text):
         raise ReplyError("empty", "the reply holds no text")
     if is_placeholder(text):
         raise ReplyError("placeholder", _quoted(text))
