@@ -49,6 +49,22 @@ def test_a_folder_is_checked_file_by_file_by_its_columns(capsys: CAPTURE) -> Non
     assert capsys.readouterr().out == "2 rows, 0 bad\n"
 
 
+def test_the_sides_of_a_split_are_checked_together(capsys: CAPTURE) -> None:
+    write("export/sft/train.jsonl", GOOD_SFT)
+    write("export/sft/test.jsonl", GOOD_SFT)
+    write("other/train.jsonl", GOOD_SFT)
+    assert main(["check", "."]) == 2
+    said = capsys.readouterr().out.splitlines()
+    assert (len(said), said[0].split(": ")[1], said[1]) == (2, "in_both_splits", "3 rows, 1 bad")
+
+
+def test_a_prompt_that_a_trainer_would_drop_for_its_length_is_bad(capsys: CAPTURE) -> None:
+    long = {"messages": [QUESTION | {"content": "x" * 40_000}, RIGHT]}
+    assert main(["check", write("rows.jsonl", GOOD_SFT, long)]) == 2
+    assert "prompt_too_long: 40000 characters, 32768 at most" in capsys.readouterr().out
+    assert main(["check", "rows.jsonl", "--max-prompt-chars", "40000"]) == 0
+
+
 def test_a_column_that_the_trainer_takes_for_its_own_is_pointed_out(capsys: CAPTURE) -> None:
     assert main(["check", write("rows.jsonl", GOOD_SFT | {"labels": 1})]) == 2
     assert "reserved columns, which a trainer takes for its own: labels; rename them\n" in capsys.readouterr().out

@@ -9,13 +9,22 @@ from hypothesis import strategies as st
 from preflect.errors import DataError
 from preflect.export import CheckFormat, RowChecker, check_file
 from preflect.export.checks import RowKind
-from preflect.schemas import NumberGrader, RegexGrader
+from preflect.schemas import NumberGrader, RegexGrader, StringGrader
 
 USER = {"role": "user", "content": "What is 2 + 3?"}
 RIGHT = {"role": "assistant", "content": "It is 5."}
 WRONG = {"role": "assistant", "content": "It is 6."}
 SYSTEM = {"role": "system", "content": "Be short."}
 NUMBER = NumberGrader().model_dump_json()
+
+
+def asked(text: str) -> dict[str, Any]:
+    return {"role": "user", "content": text}
+
+
+def answer(text: str) -> dict[str, Any]:
+    return {"role": "assistant", "content": text}
+
 
 GOOD: list[tuple[RowKind, dict[str, Any]]] = [
     ("sft", {"messages": [USER, RIGHT]}),
@@ -70,6 +79,15 @@ BAD: list[tuple[RowKind, dict[str, Any], str]] = [
     ("sft", {"messages": [USER, {"role": "assistant", "content": "<thinking>5"}]}, "template_token"),
     ("sft", {"messages": [USER, RIGHT], "tools": [{}]}, "tools_not_json"),
     ("sft", {"text": " "}, "empty_content"),
+    ("sft", {"messages": [USER, answer("\u200b\u2060 \ufeff")]}, "empty_content"),
+    ("sft", {"messages": [USER, answer("It is 5.</s>")]}, "template_token"),
+    ("sft", {"messages": [USER, answer("<s>It is 5.</s>")]}, "template_token"),
+    ("sft", {"messages": [USER, answer("It is <unk>.")]}, "template_token"),
+    ("sft", {"messages": [USER, answer('<tool_call>\n{"name": "add"}\n</tool_call>')]}, "template_token"),
+    ("sft", {"messages": [asked("2 + 3?\n\n### Response:"), RIGHT]}, "template_token"),
+    ("sft", {"messages": [USER, answer("It is 5.\n\n### Instruction:\nWhat is 3 + 4?")]}, "template_token"),
+    ("sft", {"messages": [USER, answer("What is 2 + 3? It is 5.")]}, "prompt_in_completion"),
+    ("dpo", {"prompt": [USER], "chosen": [RIGHT], "rejected": [answer("What is 2 + 3?\n6")]}, "prompt_in_completion"),
     ("dpo", {"prompt": [USER, RIGHT], "chosen": [RIGHT], "rejected": [WRONG]}, "prompt_not_user"),
     ("dpo", {"prompt": [USER], "chosen": [USER, RIGHT], "rejected": [WRONG]}, "prompt_in_completion"),
     (
@@ -109,6 +127,57 @@ BAD: list[tuple[RowKind, dict[str, Any], str]] = [
         "prompt_contains_answer",
     ),
 ]
+
+
+STRING = StringGrader().model_dump_json()
+STATED: list[tuple[str, str, str]] = [
+    ("What is 2+3? It is 5.", "5", NUMBER),
+    ("What is 2+3? (It's 5.)", "5", NUMBER),
+    ("What is 2+3? 2+3 = 5", "5", NUMBER),
+    ("How much is it together? The total is $5.", "5", NUMBER),
+    ("Add 2 and 3. The result equals 5.", "5", NUMBER),
+    ("Add 2 and 3. The correct answer should be 5.", "5", NUMBER),
+    ("What is the capital of Burkina Faso, and its country's west? The capital is Ouagadougou city.",
+     "Ouagadougou city", STRING),
+]  # fmt: skip
+UNSTATED: list[tuple[str, str, str]] = [
+    ("If x is 5, what is x + 0?", "5", NUMBER),
+    ("Solve 3x - 10 = 5 for x.", "5", NUMBER),
+    ("How many boxes? Each box weighs 5 kg.", "5", NUMBER),
+    ("How many boxes? Remember that a box is 5.", "5", NUMBER),
+    ("What is x? It is 15 less than 20.", "5", NUMBER),
+    ("Is the review very positive or very negative?", "very positive", STRING),
+    ("Which is it? very positive feedback, or very negative feedback", "very negative feedback", STRING),
+    ("Who signed the letter? The text is: Dear all, come on Monday. Anna-Lena Holm", "Anna-Lena Holm", STRING),
+]
+
+
+@pytest.mark.parametrize(("text", "reference", "grader"), STATED)
+def test_a_prompt_that_states_its_answer_is_no_task(text: str, reference: str, grader: str) -> None:
+    problem = RowChecker("rft").check({"prompt": [asked(text)], "reference_answer": reference, "grader": grader})
+    assert problem is not None
+    assert problem.reason == "prompt_contains_answer"
+
+
+@pytest.mark.parametrize(("text", "reference", "grader"), UNSTATED)
+def test_a_prompt_may_hold_what_happens_to_be_its_answer(text: str, reference: str, grader: str) -> None:
+    row = {"prompt": [asked(text)], "reference_answer": reference, "grader": grader}
+    assert RowChecker("rft").check(row) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "In HTML, `<s>` strikes text through: `<s>old</s>`.",
+        "```html\n<p><s>20</s> 15</p>\n```",
+        "It costs <s>20</s> 15 euros now.",
+        "A word that is not in the vocabulary becomes `<unk>`.",
+        "Write the heading as:\n```\n### Response:\n```",
+        "### Responses to the survey\nMost said yes.",
+    ],
+)
+def test_text_about_markup_is_no_leak(text: str) -> None:
+    assert RowChecker("sft").check({"messages": [USER, answer(text)]}) is None
 
 
 @pytest.mark.parametrize(("kind", "row"), GOOD)
@@ -165,6 +234,34 @@ columns = st.sampled_from(
 def test_any_row_at_all_passes_or_is_refused_with_a_reason(kind: RowKind, row: dict[str, Any]) -> None:
     problem = RowChecker(kind).check(row)
     assert problem is None or problem.reason.replace("_", "").isalpha()
+
+
+@pytest.mark.parametrize("kind", ["sft", "dpo"])
+def test_a_prompt_that_is_tested_on_and_trained_on_is_refused(kind: RowKind) -> None:
+    rows = {
+        "sft": [{"messages": [USER, RIGHT]}, {"messages": [USER, WRONG]}],
+        "dpo": [
+            {"prompt": [USER], "chosen": [RIGHT], "rejected": [WRONG]},
+            {"chosen": [USER, WRONG], "rejected": [USER, RIGHT]},
+        ],
+    }
+    checker = RowChecker(kind)
+    first, second = rows[kind]
+    assert checker.check(first, side="train") is None
+    assert checker.check(second, side="train") is None
+    problem = checker.check(first, side="test")
+    assert problem is not None
+    assert problem.reason == "in_both_splits"
+
+
+def test_both_sides_of_a_folder_are_checked_together(tmp_path: Path) -> None:
+    for name in ("train-00000-of-00001", "test", "trainers"):
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps({"messages": [asked(f"About {name[:5]}?"), RIGHT]}) + "\n")
+    assert check_file(tmp_path, "trl-sft").reasons == {"duplicate_row": 1}
+    (tmp_path / "trainers.jsonl").unlink()
+    assert check_file(tmp_path, "trl-sft").is_good
+    (tmp_path / "test.jsonl").write_text(json.dumps({"messages": [asked("About train?"), WRONG]}) + "\n")
+    assert check_file(tmp_path, "trl-sft").reasons == {"in_both_splits": 1}
 
 
 def test_a_file_is_checked_row_by_row_and_bad_rows_are_named(tmp_path: Path) -> None:

@@ -26,16 +26,32 @@ def check(
     format_: Annotated[
         str, typer.Option("--format", help="trl-sft, trl-dpo, trl-rft or trl-kto; trl: by the columns of each file.")
     ] = "trl",
+    max_prompt_chars: Annotated[
+        int | None, typer.Option(min=1, help="A longer prompt is bad: trainers drop it; default as in exports: 32768.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Validate any dataset: each bad row with id and reason."""
-    from preflect.export import check_file
+    from preflect.export import check_file, check_files
+    from preflect.schemas import ExportSpec
 
-    plan = {path: format_} if format_ != "trl" else {file: _format_of(file) for file in _files(path)}
-    results = [check_file(file, name) for file, name in plan.items()]
+    most = max_prompt_chars or ExportSpec().max_prompt_chars
+    if format_ == "trl":
+        datasets = _by_folder_and_format(path).items()
+        results = [check_files(files, name, max_prompt_chars=most) for (_, name), files in datasets]
+    else:
+        results = [check_file(path, format_, max_prompt_chars=most)]
     print_result(_document(results), "\n".join(_lines(results)), as_json=as_json)
     if not all(result.is_good for result in results):
         raise typer.Exit(_WRONG_INPUT)
+
+
+def _by_folder_and_format(path: Path) -> dict[tuple[Path, str], list[Path]]:
+    """The files of each dataset: those of one folder whose columns are alike."""
+    datasets: dict[tuple[Path, str], list[Path]] = {}
+    for file in _files(path):
+        datasets.setdefault((file.parent, _format_of(file)), []).append(file)
+    return datasets
 
 
 def _files(path: Path) -> list[Path]:

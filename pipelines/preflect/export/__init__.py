@@ -1,7 +1,7 @@
 """Training data from samples: rows, split and files, each row validated."""
 
-from preflect.export.check_file import BadRow, CheckFormat, CheckResult, check_file
+from preflect.export.check_file import BadRow, CheckFormat, CheckResult, check_file, check_files
 from preflect.export.checks import Problem, RowChecker
 from preflect.export.export import export_run
 
-__all__ = ["BadRow", "CheckFormat", "CheckResult", "Problem", "RowChecker", "check_file", "export_run"]
+__all__ = ["BadRow", "CheckFormat", "CheckResult", "Problem", "RowChecker", "check_file", "check_files", "export_run"]

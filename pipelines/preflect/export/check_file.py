@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, cast, get_args
@@ -17,6 +18,8 @@ from preflect.export.trl import RESERVED
 CheckFormat = Literal["trl-sft", "trl-dpo", "trl-rft", "trl-kto"]
 
 _KINDS: Final[dict[str, RowKind]] = {"trl-sft": "sft", "trl-dpo": "dpo", "trl-rft": "rft", "trl-kto": "kto"}
+
+_SIDE: Final = re.compile(r"(train|test|validation|valid|val|dev|eval)(?![^\W_])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +55,27 @@ class CheckResult:
         return not self.bad and not self.reserved_columns
 
 
-def check_file(path: Path, format: str) -> CheckResult:  # noqa: A002 - the option's own name
-    """Check each row of a Parquet or JSONL file, or of all such files below a folder, one row at a time.
+def check_file(path: Path, format: str, *, max_prompt_chars: int | None = None) -> CheckResult:  # noqa: A002 - the option's own name
+    """Check each row of a Parquet or JSONL file, or of all such files below a folder (see `check_files`).
 
     Raises: DataError when there is no such file, it can't be read, or the format is unknown.
     """
+    return check_files(_files(path), format, max_prompt_chars=max_prompt_chars)
+
+
+def check_files(files: Sequence[Path], format: str, *, max_prompt_chars: int | None = None) -> CheckResult:  # noqa: A002
+    """Check the files of one dataset, one row at a time: no row twice, no prompt in files of two sides of a split.
+
+    Files named `train…`, `test…`, `validation…` (`valid`, `val`, `dev`, `eval`) are the sides.
+    Raises: DataError when a file can't be read, or the format is unknown.
+    """
     if format not in _KINDS:
         raise DataError(f"unknown format {format!r}; known are {', '.join(get_args(CheckFormat))}")
-    tally = _Tally(RowChecker(_KINDS[format]))
-    for file in _files(path):
+    tally = _Tally(RowChecker(_KINDS[format], max_prompt_chars=max_prompt_chars))
+    for file in files:
+        side = _SIDE.match(file.stem)
         for number, row in enumerate(_rows(file), start=1):
-            tally.add(str(file), number, row)
+            tally.add(str(file), number, row, side[1].lower() if side else None)
     return CheckResult(tally.rows, tuple(tally.bad), tuple(sorted(tally.columns & RESERVED)))
 
 
@@ -73,9 +86,9 @@ class _Tally:
     bad: list[BadRow] = field(default_factory=list[BadRow])
     columns: set[str] = field(default_factory=set[str])
 
-    def add(self, file: str, number: int, row: dict[str, Any] | Problem) -> None:
+    def add(self, file: str, number: int, row: dict[str, Any] | Problem, side: str | None) -> None:
         self.rows += 1
-        problem = row if isinstance(row, Problem) else self.checker.check(row)
+        problem = row if isinstance(row, Problem) else self.checker.check(row, side)
         fields: dict[str, Any] = {} if isinstance(row, Problem) else row
         self.columns.update(fields)
         if problem is not None:

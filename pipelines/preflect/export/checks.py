@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -44,16 +44,21 @@ class RowChecker:
         self._kind: RowKind = kind
         self._max_prompt_chars = max_prompt_chars
         self._seen: set[bytes] = set()
+        self._sides: dict[bytes, str] = {}
         self._shapes: dict[str, type] = {}
 
-    def check(self, row: Mapping[str, Any]) -> Problem | None:
-        """The first thing wrong with the row, None if nothing is."""
+    def check(self, row: Mapping[str, Any], side: str | None = None) -> Problem | None:
+        """The first thing wrong with the row, None if nothing is.
+
+        Rows of another side of the split, where they name one, must not have its prompt.
+        """
         try:
             self._check_shapes(row)
             prompt, completions = _read(row, self._kind)
             _check_sides(prompt, completions)
             self._check_length(prompt)
             _check_kind(row, self._kind, prompt, completions)
+            self._check_side(prompt, completions, side)
             self._check_repeat(prompt, completions)
         except RowProblemError as problem:
             return Problem(problem.reason, problem.detail)
@@ -72,13 +77,23 @@ class RowChecker:
         if self._max_prompt_chars is not None and chars > self._max_prompt_chars:
             raise RowProblemError("prompt_too_long", f"{chars} characters, {self._max_prompt_chars} at most")
 
+    def _check_side(self, prompt: Sequence[Turn], completions: Mapping[str, Sequence[Turn]], side: str | None) -> None:
+        if side is None:
+            return
+        first = self._sides.setdefault(_digest([prompt] if prompt else completions.values()), side)
+        if first != side:
+            raise RowProblemError("in_both_splits", f"a row of {first} has the same prompt")
+
     def _check_repeat(self, prompt: Sequence[Turn], completions: Mapping[str, Sequence[Turn]]) -> None:
-        sides = [prompt, *completions.values()]
-        text = json.dumps([[(turn.role, turn.content, turn.calls) for turn in side] for side in sides])
-        digest = hashlib.blake2b(text.encode(), digest_size=16).digest()
+        digest = _digest([prompt, *completions.values()])
         if digest in self._seen:
             raise RowProblemError("duplicate_row", "an earlier row is the same")
         self._seen.add(digest)
+
+
+def _digest(sides: Iterable[Sequence[Turn]]) -> bytes:
+    text = json.dumps([[(turn.role, turn.content, turn.calls) for turn in side] for side in sides])
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
 def _read(row: Mapping[str, Any], kind: RowKind) -> tuple[list[Turn], dict[str, list[Turn]]]:
@@ -147,7 +162,7 @@ def _repeats(prompt: Sequence[Turn], completion: Sequence[Turn]) -> bool:
         return True
     # A short prompt may well begin its own answer ("Hello" - "Hello!").
     asked, answered = prompt[-1].content.strip(), completion[0].content.lstrip()
-    return len(asked.split()) > 3 and answered.startswith(asked) and completion[0].from_text  # noqa: PLR2004
+    return len(asked.split()) > 3 and answered.startswith(asked)  # noqa: PLR2004
 
 
 def _check_kind(

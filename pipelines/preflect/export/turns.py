@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, cast
 
-from preflect.grading import same_text
+from preflect.grading import is_blank, same_text
 
 _ROLES: Final = {"system", "user", "assistant", "tool"}
 _ROLE_OF_TEXT: Final = {
@@ -34,8 +34,6 @@ class Turn(NamedTuple):
     content: str
     calls: str = ""
     """Its tool calls as JSON text."""
-    from_text: bool = False
-    """Whether the column holds bare text, not messages."""
 
 
 def read_turns(row: Mapping[str, Any], name: str) -> list[Turn]:
@@ -44,7 +42,7 @@ def read_turns(row: Mapping[str, Any], name: str) -> list[Turn]:
     if value is None:
         raise RowProblemError("missing_column", f"there is no {name}")
     if isinstance(value, str) and name in _ROLE_OF_TEXT:
-        return [Turn(_ROLE_OF_TEXT[name], value, from_text=True)]
+        return [Turn(_ROLE_OF_TEXT[name], value)]
     if not isinstance(value, list):
         raise RowProblemError("not_messages", f"{name} is {type(value).__name__}, not messages")
     turns = [_read_turn(message, name) for message in cast("list[object]", value)]
@@ -68,7 +66,7 @@ def _read_turn(message: object, name: str) -> Turn:
 def check_conversation(turns: Sequence[Turn], name: str) -> None:
     """Raises: RowProblemError where a turn is blank (unless it calls tools) or out of order."""
     for turn in turns:
-        if not turn.content.strip() and not turn.calls:
+        if is_blank(turn.content) and not turn.calls:
             raise RowProblemError("empty_content", f"{name}: a turn of the {turn.role} is blank")
     check_order(turns, name)
 
