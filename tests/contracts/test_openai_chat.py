@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from preflect.adapters.chat_wire import call_key
 from preflect.adapters.openai import OpenAIChat, open_chat
 from preflect.engine.budget import Budget
 from preflect.engine.gate import RunGate
@@ -215,6 +216,93 @@ async def test_a_refused_json_schema_is_asked_for_in_tags_from_then_on(tmp_path:
     assert "<critique>" in endpoint.bodies[1]["messages"][0]["content"]
 
 
+async def test_calls_that_were_on_their_way_when_a_schema_was_refused_are_asked_again_too(tmp_path: Path) -> None:
+    async def answer(_: int, body: dict[str, Any]) -> web.Response:
+        await asyncio.sleep(0.05)
+        if "response_format" in body:
+            return web.json_response({"error": {"message": "response_format is not supported"}}, status=400)
+        return completion("<critique>thin</critique>")
+
+    schema = {"type": "object", "properties": {"critique": {"type": "string"}}, "required": ["critique"]}
+    async with rig(Endpoint(answer), tmp_path) as r:
+        asked = [r.model.complete(ask(str(i), schema_name="reflect", json_schema=schema)) for i in range(10)]
+        assert len(await asyncio.gather(*asked)) == 10
+
+
+@pytest.mark.parametrize(
+    ("message", "options"),
+    [
+        ("Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.", {"max_tokens"}),
+        ("max_tokens is too large: 99999", set[str]()),
+        ("the prompt speaks of pumpkin seeds", set[str]()),
+        ("Unrecognized request argument supplied: seed", {"seed"}),
+        ("'response_format' of type 'json_schema' is not supported with this model", {"response_format"}),
+    ],
+)
+async def test_only_an_option_that_is_refused_is_put_otherwise(tmp_path: Path, message: str, options: set[str]) -> None:
+    async def answer(n: int, _: dict[str, Any]) -> web.Response:
+        return completion() if n else web.json_response({"error": {"message": message}}, status=400)
+
+    endpoint = Endpoint(answer)
+    schema = {"type": "object", "properties": {"critique": {"type": "string"}}}
+    async with rig(endpoint, tmp_path) as r:
+        request = ask(schema_name="reflect", json_schema=schema, sampling=Sampling(seed=1))
+        if options:
+            await r.model.complete(request)
+            assert set(endpoint.bodies[0]) - set(endpoint.bodies[1]) == options
+        else:
+            with pytest.raises(CallError):
+                await r.model.complete(request)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"choices": []}',
+        b'{"choices": [{"message": null}]}',
+        b'{"choices": [{"message": {"content": 42}}]}',
+        b'{"choices": [{"message": {"content": "x", "reasoning": ["a"]}}]}',
+        b'{"choices": [{"message": {"content": "x"}}], "usage": "n"}',
+        b"[1, 2]",
+        b"<html>busy</html>",
+    ],
+)
+async def test_a_body_that_is_no_completion_fails_its_call_after_three_tries(tmp_path: Path, body: bytes) -> None:
+    async def answer(_: int, __: dict[str, Any]) -> web.Response:
+        return web.Response(body=body, content_type="application/json")
+
+    endpoint = Endpoint(answer)
+    async with rig(endpoint, tmp_path, timeout_s=20.0) as r:
+        with pytest.raises(CallError, match="the reply is no chat completion"):
+            await r.model.complete(ask())
+    assert len(endpoint.bodies) == 3
+
+
+async def test_content_in_parts_is_joined(tmp_path: Path) -> None:
+    async def answer(_: int, __: dict[str, Any]) -> web.Response:
+        parts = [{"type": "text", "text": "fine "}, {"type": "text", "text": "indeed"}]
+        return web.json_response({"choices": [{"message": {"content": parts}}]})
+
+    async with rig(Endpoint(answer), tmp_path) as r:
+        assert (await r.model.complete(ask())).text == "fine indeed"
+
+
+async def test_a_call_whose_tokens_are_not_counted_costs_what_was_set_aside_for_it(tmp_path: Path) -> None:
+    async def answer(_: int, __: dict[str, Any]) -> web.Response:
+        return web.json_response({"choices": [{"message": {"content": "fine"}}]})
+
+    price = Price(output=1000.0)  # at most 100 tokens: 0.10 USD
+    async with rig(Endpoint(answer), tmp_path, budget_usd=0.35, price=price, max_tokens=100) as r:
+        results = await asyncio.gather(*(r.model.complete(ask(str(i))) for i in range(9)), return_exceptions=True)
+        assert r.journal.spent_usd() == pytest.approx(0.3)
+    assert sum(isinstance(result, BudgetError) for result in results) == 6
+
+
+def test_two_models_that_are_served_under_one_name_are_two_calls() -> None:
+    keys = {call_key(name, "default", "tags", ask(), Sampling()) for name in ("a", "b")}
+    assert len(keys) == 2
+
+
 async def test_no_more_calls_are_in_flight_than_the_model_allows(tmp_path: Path) -> None:
     async def answer(_: int, __: dict[str, Any]) -> web.Response:
         await asyncio.sleep(0.02)
@@ -228,12 +316,46 @@ async def test_no_more_calls_are_in_flight_than_the_model_allows(tmp_path: Path)
 
 async def test_requests_per_minute_are_kept(tmp_path: Path) -> None:
     endpoint = Endpoint(fine)
-    async with rig(endpoint, tmp_path, rpm=10) as r:
-        waiting = [asyncio.create_task(r.model.complete(ask(str(i)))) for i in range(15)]
-        await asyncio.sleep(0.5)
-        assert len(endpoint.bodies) == 10
+    async with rig(endpoint, tmp_path, rpm=300) as r:  # five a second
+        waiting = [asyncio.create_task(r.model.complete(ask(str(i)))) for i in range(30)]
+        await asyncio.sleep(1.0)
+        assert 5 <= len(endpoint.bodies) <= 10
         for task in waiting:
             task.cancel()
+
+
+async def test_output_counts_against_the_tokens_per_minute(tmp_path: Path) -> None:
+    endpoint = Endpoint(fine)  # every reply counts 20 tokens
+    async with rig(endpoint, tmp_path, tpm=600) as r:  # 100 at once, 10 a second
+        waiting = [asyncio.create_task(r.model.complete(ask(str(i)))) for i in range(30)]
+        await asyncio.sleep(1.0)
+        assert 2 <= len(endpoint.bodies) <= 6
+        for task in waiting:
+            task.cancel()
+
+
+async def test_a_stop_does_not_wait_for_the_pace(tmp_path: Path) -> None:
+    endpoint = Endpoint(fine)
+    async with rig(endpoint, tmp_path, rpm=1) as r:
+        waiting = [asyncio.create_task(r.model.complete(ask(str(i)))) for i in range(3)]
+        await asyncio.sleep(0.2)
+        r.gate.close(InterruptedRunError("stopped on request"))
+        since = time.monotonic()
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert time.monotonic() - since < 1
+    assert sum(isinstance(result, InterruptedRunError) for result in results) == 2
+
+
+async def test_a_stop_does_not_wait_for_a_retry_after(tmp_path: Path) -> None:
+    async def answer(_: int, __: dict[str, Any]) -> web.Response:
+        return web.json_response({"error": {"message": "later"}}, status=429, headers={"Retry-After": "60"})
+
+    async with rig(Endpoint(answer), tmp_path, timeout_s=90.0) as r:
+        waiting = asyncio.create_task(r.model.complete(ask()))
+        await asyncio.sleep(0.2)
+        r.gate.close(InterruptedRunError("stopped on request"))
+        with pytest.raises(InterruptedRunError):
+            await asyncio.wait_for(waiting, timeout=2)
 
 
 async def test_a_closed_gate_lets_no_new_call_out(tmp_path: Path) -> None:
@@ -262,11 +384,12 @@ async def test_the_budget_is_never_passed_and_calls_wait_for_room(tmp_path: Path
 
 async def test_thinking_is_taken_apart_from_the_answer(tmp_path: Path) -> None:
     async def answer(n: int, _: dict[str, Any]) -> web.Response:
-        return completion("<think>\nhm\n</think>\n\n42") if n == 0 else completion("42", reasoning_content="hm")
+        forms = ("<think>\nhm\n</think>\n\n42", "hm\n</think>\n\n42")  # some templates open the tag themselves
+        return completion(forms[n]) if n < len(forms) else completion("42", reasoning_content="hm")
 
     async with rig(Endpoint(answer), tmp_path) as r:
-        replies = [await r.model.complete(ask(str(i))) for i in range(2)]
-    assert [(reply.thinking, reply.text) for reply in replies] == [("hm", "42")] * 2
+        replies = [await r.model.complete(ask(str(i))) for i in range(3)]
+    assert [(reply.thinking, reply.text) for reply in replies] == [("hm", "42")] * 3
 
 
 async def test_half_an_emoji_in_a_reply_is_replaced(tmp_path: Path) -> None:

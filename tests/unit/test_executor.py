@@ -149,6 +149,24 @@ def test_too_many_failed_calls_stop_the_run_with_the_last_reason() -> None:
     assert len(stage.seen) < 40
 
 
+def test_a_run_in_which_every_sample_was_lost_is_not_done_however_small() -> None:
+    with pytest.raises(TooManyRejectionsError, match="3 of 3 samples were lost"):
+        run_all(executor(Fail(), max_rejected=0.2), 3)
+    assert len(run_all(executor(Fail(when=lambda index: index == 0), max_rejected=0.2), 3)) == 3
+
+
+def test_a_failed_call_counts_as_a_loss_where_no_model_has_answered() -> None:
+    @dataclass(frozen=True)
+    class LoseCandidate:
+        name: str = "respond"
+
+        async def run(self, sample: Sample) -> Sample:
+            return sample.evolve(rejections=(sample.reject(self.name, "call", "call_failed"),))
+
+    with pytest.raises(TooManyRejectionsError, match="20 of 20"):
+        run_all(executor(LoseCandidate(), max_rejected=0.2), 60)
+
+
 def test_filtered_samples_do_not_count_as_failed() -> None:
     @dataclass(frozen=True)
     class Filter:
@@ -177,7 +195,9 @@ def test_a_closed_gate_ends_the_stream_after_what_was_open() -> None:
 
 
 def test_a_broken_stage_fails_the_run_and_names_the_error() -> None:
-    with pytest.raises(RunError, match="a stage broke: ZeroDivisionError: division by zero"):
+    with pytest.raises(
+        RunError, match="stage 'fail' broke on sample [0-9a-f]{20}: ZeroDivisionError: division by zero"
+    ):
         run_all(executor(Fail(error=ZeroDivisionError("division by zero"))), 3)
 
 

@@ -109,6 +109,20 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
         assert [key for key in acknowledged if journal.find(key) is None] == []
 
 
+def test_a_call_that_finished_as_its_loop_ended_is_kept(tmp_path: Path) -> None:
+    async def leave_without_waiting(journal: Journal) -> None:
+        waiting = [asyncio.ensure_future(journal.record(call(f"{i}"))) for i in range(3)]
+        await asyncio.sleep(0)
+        for task in waiting:
+            task.cancel()
+
+    with open_journal(tmp_path / "j.sqlite") as journal:
+        asyncio.run(leave_without_waiting(journal))
+        asyncio.run(journal.record(call("later")))
+    with open_journal(tmp_path / "j.sqlite") as journal:
+        assert all(journal.find(key) for key in ("0", "1", "2", "later"))
+
+
 def test_a_file_that_is_no_journal_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "j.sqlite").write_bytes(b"this is text, and long enough to be looked at as a database header" * 20)
     with pytest.raises(RunError, match=r"j\.sqlite"):

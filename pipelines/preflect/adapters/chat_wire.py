@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
+from pydantic import BaseModel, Field
 
 from preflect.ports import ChatRequest
 from preflect.prompts import format_directions
@@ -27,21 +28,58 @@ class Completion:
     thinking: str | None
     finish_reason: str
     model: str
-    prompt_tokens: int
-    completion_tokens: int
+    usage: tuple[int, int] | None
+    """Tokens of the prompt and of the completion; None where the endpoint does not count."""
 
 
-_THINKING: Final = re.compile(r"\A\s*<think>(.*?)</think>\s*", re.DOTALL)
+class _Part(BaseModel):
+    text: str = ""
 
 
-def call_key(served_model: str, structured: str, request: ChatRequest, sampling: Sampling) -> str:
+class _Message(BaseModel):
+    content: str | list[_Part] | None = None
+    refusal: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+
+    @property
+    def text(self) -> str:
+        if isinstance(self.content, list):
+            return "".join(part.text for part in self.content)
+        return self.content or self.refusal or ""
+
+
+class _Choice(BaseModel):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _Usage(BaseModel):
+    prompt_tokens: int = Field(ge=0)
+    completion_tokens: int = Field(default=0, ge=0)
+
+
+class _Body(BaseModel):
+    """What is read of a reply; everything else in it is passed over."""
+
+    choices: list[_Choice] = Field(min_length=1)
+    model: str | None = None
+    usage: _Usage | None = None
+
+
+_THINKING: Final = re.compile(r"\A\s*(?:<think>)?((?:(?!<think>).)*?)</think>\s*", re.DOTALL)
+
+
+def call_key(name: str, served_model: str, structured: str, request: ChatRequest, sampling: Sampling) -> str:
     """Identity of a call: model, words, sampling, format and which sample it is; no address and no secret.
+
+    The model counts by its name in the recipe as well: local servers like to call every model the same.
 
     So an endpoint may move between two sittings without a call being paid again.
     """
     return content_id(
         {
-            "model": served_model,
+            "model": [name, served_model],
             "structured": structured if request.json_schema else None,
             "messages": [message.model_dump(mode="json", exclude_defaults=True) for message in request.messages],
             "sampling": sampling.model_dump(mode="json"),
@@ -103,21 +141,17 @@ def _wire_message(message: Message) -> dict[str, Any]:
 def read_completion(content: bytes) -> Completion:
     """The first choice of a reply. Raises: BadBodyError when it isn't a chat completion."""
     try:
-        body: Any = _json(content)
-        choice = body["choices"][0]
-        message = choice["message"]
-    except (ValueError, KeyError, IndexError, TypeError) as error:
+        body = _Body.model_validate(_json(content))
+    except ValueError as error:  # pydantic's own errors are ValueErrors too
         raise BadBodyError(f"the reply is no chat completion: {content[:200]!r}") from error
-    text: str = message.get("content") or message.get("refusal") or ""
-    thinking, text = _split_thinking(text, message.get("reasoning_content") or message.get("reasoning"))
-    usage: dict[str, Any] = body.get("usage") or {}
+    choice = body.choices[0]
+    thinking, text = _split_thinking(choice.message.text, choice.message.reasoning_content or choice.message.reasoning)
     return Completion(
         text=text,
         thinking=thinking,
-        finish_reason=choice.get("finish_reason") or "stop",
-        model=body.get("model") or "",
-        prompt_tokens=usage.get("prompt_tokens") or 0,
-        completion_tokens=usage.get("completion_tokens") or 0,
+        finish_reason=choice.finish_reason or "stop",
+        model=body.model or "",
+        usage=(body.usage.prompt_tokens, body.usage.completion_tokens) if body.usage else None,
     )
 
 
@@ -130,7 +164,10 @@ def _json(content: bytes) -> Any:
 
 
 def _split_thinking(text: str, apart: str | None) -> tuple[str | None, str]:
-    """Reasoning models put their thoughts in a field of their own, or in `<think>` at the start of the text."""
+    """Reasoning models put their thoughts in a field of their own, or before `</think>` at the start of the text.
+
+    Where the chat template opens the tag, the reply only closes it.
+    """
     found = _THINKING.match(text)
     if found:
         return found[1].strip(), text[found.end() :]

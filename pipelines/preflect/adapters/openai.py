@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
-import httpx2
-import openai
-from aiolimiter import AsyncLimiter
-from openai import AsyncOpenAI, DefaultAioHttpClient
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
+import orjson
+from openai import AsyncOpenAI
 
-from preflect.adapters.chat_wire import BadBodyError, call_key, read_completion, request_body
-from preflect.errors import CallError
+from preflect.adapters.chat_call import Answered, ChatCall, Line
+from preflect.adapters.chat_wire import call_key
+from preflect.adapters.pace import Pace
+from preflect.adapters.paced_client import PacedHttpClient
 from preflect.ports import CallMeter, CallStore, ChatReply, ChatRequest, Gate, Purse, StoredCall
 from preflect.schemas import ChatModelSpec, Provenance, Sampling
 
-RETRIED_STATUS: Final = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
-MINUTE_S: Final = 60.0
+READY_PER_PLACE: Final = 2
+"""Requests in work for each place in flight: while one is away, the next is built or the last one read."""
 BYTES_PER_TOKEN: Final = 4
-"""Rough size of a token, for estimates of input that no endpoint has counted yet."""
-
-_BACKOFF: Final = wait_random_exponential(multiplier=0.25, max=20)
+"""Rough size of a token, where no endpoint has counted yet."""
 
 
 class OpenAIChat:
@@ -33,31 +29,17 @@ class OpenAIChat:
     Use `open_chat`, which also closes the connections.
     """
 
-    def __init__(
-        self,
-        name: str,
-        spec: ChatModelSpec,
-        client: AsyncOpenAI,
-        *,
-        served_model: str,
-        journal: CallStore,
-        purse: Purse,
-        gate: Gate,
-        meter: CallMeter,
-    ) -> None:
-        self.name = name
-        self._spec = spec
-        self._client = client
-        self._served_model = served_model
+    def __init__(self, line: Line, journal: CallStore, purse: Purse) -> None:
+        self._line = line
         self._journal = journal
         self._purse = purse
-        self._gate = gate
-        self._meter = meter
-        self._places = asyncio.Semaphore(spec.concurrency)
-        self._requests = AsyncLimiter(spec.rpm, MINUTE_S) if spec.rpm else None
-        self._tokens = AsyncLimiter(spec.tpm, MINUTE_S) if spec.tpm else None
+        self._ready = asyncio.Semaphore(READY_PER_PLACE * line.spec.concurrency)
         self._under_way: dict[str, asyncio.Task[StoredCall]] = {}
-        self._refused: set[str] = set()
+
+    @property
+    def name(self) -> str:
+        """The model's name in the recipe."""
+        return self._line.name
 
     async def complete(self, request: ChatRequest) -> ChatReply:
         """The reply, from the journal if this very request was answered before.
@@ -65,10 +47,10 @@ class OpenAIChat:
         Raises: CallError (`call_timeout`, `call_failed`, `content_filter`); StoppedError when no call may start.
         """
         sampling = self._with_defaults(request.sampling)
-        key = call_key(self._served_model, self._spec.structured, request, sampling)
+        key = call_key(self.name, self._line.served_model, self._line.spec.structured, request, sampling)
         call = self._journal.find(key)
         if call:
-            self._meter.replayed(self.name)
+            self._line.meter.replayed(self.name)
         else:
             call = await self._ask_once(key, request, sampling)
         return ChatReply(
@@ -81,9 +63,10 @@ class OpenAIChat:
         )
 
     def _with_defaults(self, sampling: Sampling) -> Sampling:
+        spec = self._line.spec
         return sampling.evolve(
-            temperature=self._spec.temperature if sampling.temperature is None else sampling.temperature,
-            max_tokens=sampling.max_tokens or self._spec.max_tokens,
+            temperature=spec.temperature if sampling.temperature is None else sampling.temperature,
+            max_tokens=sampling.max_tokens or spec.max_tokens,
         )
 
     async def _ask_once(self, key: str, request: ChatRequest, sampling: Sampling) -> StoredCall:
@@ -92,103 +75,51 @@ class OpenAIChat:
         if task is None:
             task = asyncio.create_task(self._ask(key, request, sampling))
             self._under_way[key] = task
-            task.add_done_callback(lambda _: self._under_way.pop(key, None))
+            task.add_done_callback(lambda done: self._came_back(key, done))
         return await asyncio.shield(task)
 
+    def _came_back(self, key: str, done: asyncio.Task[StoredCall]) -> None:
+        self._under_way.pop(key, None)
+        if not done.cancelled():
+            # Looked at here, since whoever waited for it may be gone by now, and asyncio would print its traceback.
+            done.exception()
+
     async def _ask(self, key: str, request: ChatRequest, sampling: Sampling) -> StoredCall:
+        line = self._line
         async with AsyncExitStack() as money:
-            async with self._places:
-                self._gate.raise_if_closed()
-                await self._set_aside(money, request, sampling)
-                call = await self._ask_metered(key, request, sampling)
-            # The place is free for the next call while this one becomes durable.
+            async with self._ready:
+                line.gate.raise_if_closed()
+                # No token is shorter than a byte, so the body's bytes bound the prompt's tokens.
+                most_in = len(orjson.dumps(line.body(request, sampling)))
+                most_usd = self._cost_usd(most_in, sampling.max_tokens or line.spec.max_tokens)
+                await line.pace.wait(most_in // BYTES_PER_TOKEN, line.gate.raise_if_closed)
+                await money.enter_async_context(self._purse.hold(most_usd))
+                call = await self._ask_metered(key, ChatCall(line, request, sampling), most_in, most_usd)
+            # The next call may go while this one becomes durable.
             await self._journal.record(call)
             self._purse.spend(call.cost_usd)
+        line.pace.count(call.completion_tokens)
         return call
 
-    async def _set_aside(self, money: AsyncExitStack, request: ChatRequest, sampling: Sampling) -> None:
-        most_in, most_out = _input_bytes(request), sampling.max_tokens or self._spec.max_tokens
-        await self._keep_pace(most_in // BYTES_PER_TOKEN)
-        await money.enter_async_context(self._purse.hold(self._cost_usd(most_in, most_out)))
-
-    async def _ask_metered(self, key: str, request: ChatRequest, sampling: Sampling) -> StoredCall:
-        self._meter.started(self.name)
+    async def _ask_metered(self, key: str, call: ChatCall, most_in: int, most_usd: float) -> StoredCall:
+        stored = None
         try:
-            call = await self._ask_within_deadline(key, request, sampling)
-        except BaseException:
-            self._meter.finished_call(self.name, None)
-            raise
-        self._meter.finished_call(self.name, call)
-        return call
-
-    async def _keep_pace(self, tokens: int) -> None:
-        if self._requests:
-            await self._requests.acquire()
-        if self._tokens:
-            await self._tokens.acquire(min(max(tokens, 1), self._tokens.max_rate))
+            answered = await call.ask()
+            stored = self._stored(key, call.request, answered, most_in, most_usd)
+            return stored
+        finally:
+            if call.begun:
+                self._line.meter.finished_call(self.name, stored)
 
     def _cost_usd(self, prompt_tokens: int, completion_tokens: int) -> float:
-        price = self._spec.price
+        price = self._line.spec.price
         return (prompt_tokens * price.input + completion_tokens * price.output) / 1_000_000
 
-    async def _ask_within_deadline(self, key: str, request: ChatRequest, sampling: Sampling) -> StoredCall:
-        try:
-            async with asyncio.timeout(self._spec.timeout_s):
-                return await self._ask_until_answered(key, request, sampling)
-        except TimeoutError as error:
-            raise CallError("call_timeout", f"no reply of {self.name} within {self._spec.timeout_s:g} s") from error
-        except openai.APIStatusError as error:
-            raise CallError(*self._refusal(error)) from error
-        except (openai.OpenAIError, BadBodyError) as error:
-            raise CallError("call_failed", self._without_key(f"{type(error).__name__}: {error}")) from error
-
-    def _refusal(self, error: openai.APIStatusError) -> tuple[str, str]:
-        filtered = error.code == "content_filter"
-        return (
-            "content_filter" if filtered else "call_failed",
-            self._without_key(f"HTTP {error.status_code}: {error.message}"),
-        )
-
-    def _without_key(self, text: str) -> str:
-        """Some endpoints quote the key they refuse; it must not reach a file or the screen."""
-        key = self._client.api_key
-        return text.replace(key, "***") if len(key) > 1 else text
-
-    async def _ask_until_answered(self, key: str, request: ChatRequest, sampling: Sampling) -> StoredCall:
-        async for attempt in AsyncRetrying(
-            retry=retry_if_exception(self._worth_another_try),
-            wait=_wait_as_told,
-            before_sleep=lambda _: self._meter.retried(self.name),
-            reraise=True,
-        ):
-            with attempt:
-                self._gate.raise_if_closed()
-                return await self._post(key, request, sampling)
-        raise AssertionError("tenacity ends by a return or an exception")
-
-    def _worth_another_try(self, error: BaseException) -> bool:
-        if isinstance(error, openai.BadRequestError):
-            return self._learn_refusal(error)
-        if isinstance(error, openai.APIStatusError):
-            return error.status_code in RETRIED_STATUS
-        return isinstance(error, openai.APIConnectionError | BadBodyError)
-
-    def _learn_refusal(self, error: openai.BadRequestError) -> bool:
-        """Whether the endpoint refused an option that can be put otherwise; it's put so from now on."""
-        refused = {word for word in ("response_format", "max_tokens", "seed") if word in error.message}
-        if "json_schema" in error.message:
-            refused.add("response_format")
-        new = refused - self._refused
-        self._refused |= new
-        return bool(new)
-
-    async def _post(self, key: str, request: ChatRequest, sampling: Sampling) -> StoredCall:
-        body = request_body(self._served_model, self._spec.structured, request, sampling, self._refused)
-        since = time.monotonic()
-        # The body is checked where it is built: `chat.completions.create` would walk it through its type hints again,
-        # a quarter of a call's CPU.
-        raw = await self._client.post("/chat/completions", body=body, cast_to=httpx2.Response)
-        reply = read_completion(raw.content)
+    def _stored(self, key: str, request: ChatRequest, answered: Answered, most_in: int, most_usd: float) -> StoredCall:
+        """The call as it's kept; where the endpoint counts no tokens, it costs what was set aside."""
+        reply = answered.completion
+        counted = reply.usage is not None
+        tokens_in, tokens_out = reply.usage or (most_in // BYTES_PER_TOKEN, len(reply.text) // BYTES_PER_TOKEN)
         return StoredCall(
             key=key,
             model=self.name,
@@ -197,30 +128,12 @@ class OpenAIChat:
             text=reply.text,
             thinking=reply.thinking,
             finish_reason=reply.finish_reason,
-            served_by=reply.model or self._served_model,
-            prompt_tokens=reply.prompt_tokens,
-            completion_tokens=reply.completion_tokens,
-            cost_usd=self._cost_usd(reply.prompt_tokens, reply.completion_tokens),
-            latency_s=time.monotonic() - since,
+            served_by=reply.model or self._line.served_model,
+            prompt_tokens=tokens_in,
+            completion_tokens=tokens_out,
+            cost_usd=self._cost_usd(tokens_in, tokens_out) if counted else most_usd,
+            latency_s=answered.latency_s,
         )
-
-
-def _input_bytes(request: ChatRequest) -> int:
-    """No token is shorter than a byte, so this bounds the prompt's tokens; 16 a message for the template around it."""
-    schema = len(str(request.json_schema)) if request.json_schema else 0
-    return schema + sum(len(message.content.encode()) + 16 for message in request.messages)
-
-
-def _wait_as_told(state: RetryCallState) -> float:
-    """Retry-After to the letter where the endpoint sent it, else random exponential back-off; seconds."""
-    error = state.outcome.exception() if state.outcome else None
-    if isinstance(error, openai.APIStatusError):
-        told = error.response.headers.get("retry-after", "")
-        if told.replace(".", "", 1).isdigit():
-            return float(told)
-    if isinstance(error, openai.BadRequestError):
-        return 0.0
-    return _BACKOFF(state)
 
 
 @asynccontextmanager
@@ -241,21 +154,20 @@ async def open_chat(
         models: dict[str, OpenAIChat] = {}
         for name, spec in specs.items():
             base_url, key, served_model = addresses[name]
-            client = await stack.enter_async_context(_client(base_url, key))
-            models[name] = OpenAIChat(
-                name,
-                spec,
-                client,
+            line = Line(
+                name=name,
+                spec=spec,
                 served_model=served_model,
-                journal=journal,
-                purse=purse,
+                client=await stack.enter_async_context(_client(base_url, key, spec.concurrency)),
                 gate=gate,
                 meter=meter,
+                pace=Pace(spec.rpm, spec.tpm),
             )
+            models[name] = OpenAIChat(line, journal, purse)
         yield models
 
 
-def _client(base_url: str, key: str) -> AsyncOpenAI:
+def _client(base_url: str, key: str, concurrency: int) -> AsyncOpenAI:
     # Retries and deadlines are ours: the client's own would pay twice and hide what happens.
     # Organisation and project are given, since the client would read them from the environment.
     options: dict[str, Any] = {"organization": "", "project": ""}
@@ -264,6 +176,6 @@ def _client(base_url: str, key: str) -> AsyncOpenAI:
         api_key=key or "-",
         max_retries=0,
         timeout=None,
-        http_client=DefaultAioHttpClient(timeout=None),
+        http_client=PacedHttpClient(concurrency),
         **options,
     )

@@ -17,16 +17,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from preflect.engine.gate import RunGate
+from preflect.engine.losses import Losses
 from preflect.engine.meter import Meter
-from preflect.errors import CallError, PreflectError, ReplyError, RunError, StoppedError, TooManyRejectionsError
+from preflect.errors import CallError, PreflectError, ReplyError, RunError, StoppedError
 from preflect.ports import Dropped, Stage
 from preflect.schemas import Rejection, Sample
 
 UNREAD_LIMIT: Final = 256
 """Finished samples that wait to be read; the executor pauses at this many, so that memory stays flat."""
-
-MIN_FINISHED_TO_JUDGE: Final = 20
-"""Samples that must be finished before `max_rejected` is applied."""
 
 TICK_S: Final = 0.1
 """How often the event loop looks up from its work."""
@@ -80,11 +78,9 @@ class Executor:
         self._connect = connect
         self._tick = tick
         self._open_samples = open_samples
-        self._max_rejected = max_rejected
+        self._losses = Losses(max_rejected)
         self._gate = gate
         self._meter = meter
-        self._finished = 0
-        self._lost = 0
 
     @contextmanager
     def stream(self, samples: Iterable[tuple[int, Sample]]) -> Generator[Iterator[Outcome]]:
@@ -104,7 +100,8 @@ class Executor:
     def _outcomes(self, exchange: _Exchange, work: Future[None]) -> Iterator[Outcome]:
         yield from exchange.read()
         _raise_failure(work)
-        self._gate.raise_if_closed()
+        if self._gate.closed_by:
+            raise self._gate.closed_by
 
     async def _main(self, samples: Iterator[tuple[int, Sample]], exchange: _Exchange) -> None:
         exchange.opened(asyncio.current_task())
@@ -112,6 +109,9 @@ class Executor:
             async with ticking(self._tick), self._connect() as stages, asyncio.TaskGroup() as workers:
                 for _ in range(self._open_samples):
                     workers.create_task(self._work(samples, stages, exchange))
+            self._losses.judge_all()
+        except StoppedError as reason:
+            self._gate.close(reason)
         finally:
             exchange.close()
 
@@ -119,11 +119,12 @@ class Executor:
         for ordinal, sample in samples:
             try:
                 outcome = await self._through(ordinal, sample, stages)
-            except StoppedError as reason:
-                self._gate.close(reason)
-            else:
                 await exchange.put(outcome)
-                self._count(outcome)
+                self._meter.closed(rejected=outcome.rejection is not None)
+                self._losses.add(outcome.sample, outcome.rejection)
+            except (StoppedError, RunError) as reason:
+                # Calls in flight come back all the same: they are paid for.
+                self._gate.close(reason)
             if self._gate.closed_by:
                 return
 
@@ -143,25 +144,15 @@ class Executor:
         except CallError as error:
             cause = "reply" if isinstance(error, ReplyError) else "call"
             result = sample.reject(stage.name, cause, error.reason, error.detail)
+        except PreflectError:
+            raise
+        except Exception as error:
+            raise RunError(
+                f"stage '{stage.name}' broke on sample {sample.id}: {type(error).__name__}: {error}; "
+                "everything is kept, --debug shows where it broke"
+            ) from error
         self._meter.left(stage.name, time.monotonic() - since, rejected=not isinstance(result, Sample))
         return Dropped(result, sample) if isinstance(result, Rejection) else result
-
-    def _count(self, outcome: Outcome) -> None:
-        self._finished += 1
-        lost = outcome.rejection is not None and outcome.rejection.cause in ("call", "reply")
-        self._lost += lost
-        self._meter.closed(rejected=outcome.rejection is not None)
-        if not lost or self._finished < MIN_FINISHED_TO_JUDGE:
-            return
-        if self._lost > self._max_rejected * self._finished:
-            assert outcome.rejection is not None
-            self._gate.close(
-                TooManyRejectionsError(
-                    f"{self._lost} of {self._finished} samples were lost to failed calls or unusable replies, more "
-                    f"than limits.max_rejected = {self._max_rejected:g} allows; the last one: stage "
-                    f"'{outcome.rejection.stage}', {outcome.rejection.reason}: {outcome.rejection.detail[:300]}"
-                )
-            )
 
 
 def _raise_failure(work: Future[None]) -> None:
@@ -172,7 +163,7 @@ def _raise_failure(work: Future[None]) -> None:
         failure = group.exceptions[0]
         if isinstance(failure, PreflectError):
             raise failure from group
-        raise RunError(f"a stage broke: {type(failure).__name__}: {failure}") from failure
+        raise
 
 
 class _Exchange:

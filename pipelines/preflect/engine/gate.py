@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from preflect.errors import StoppedError
+from preflect.errors import PreflectError
 
 
 class RunGate:
     """Open until the first reason to stop; calls in flight go on, new ones are refused with that reason."""
 
     def __init__(self) -> None:
-        self.closed_by: StoppedError | None = None
+        self.closed_by: PreflectError | None = None
 
-    def close(self, reason: StoppedError) -> None:
+    def close(self, reason: PreflectError) -> None:
         """Let no new call start; the first reason stands."""
         if self.closed_by is None:
             self.closed_by = reason
 
     def raise_if_closed(self) -> None:
-        """Raises: the StoppedError that closed the gate."""
+        """Raises: what closed the gate."""
         if self.closed_by is not None:
             raise type(self.closed_by)(str(self.closed_by))

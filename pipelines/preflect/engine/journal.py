@@ -7,7 +7,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from operator import attrgetter
 from pathlib import Path
@@ -103,7 +103,9 @@ class Journal:
                 connection.executemany(_INSERT, [pending.row for pending in batch])
         except sqlite3.Error as error:
             failure = RunError(f"cannot write the journal {self._path}: {error}")
-        batch[0].loop.call_soon_threadsafe(_settle, batch, failure)
+        for loop in {pending.loop for pending in batch}:
+            with suppress(RuntimeError):  # the loop has ended: nobody waits for word, and the calls are kept
+                loop.call_soon_threadsafe(_settle, [pending for pending in batch if pending.loop is loop], failure)
 
     def counts(self) -> tuple[CallCounts, ...]:
         """What all finished calls add up to, by stage and model."""
