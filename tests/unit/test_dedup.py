@@ -35,6 +35,10 @@ async def test_the_same_last_turn_of_another_conversation_is_another_question(ma
     assert [outcome async for outcome in Dedup().run_all(samples)] == samples
 
 
-async def test_at_the_highest_limit_everything_goes_on(make_sample: MakeSample) -> None:
+async def test_at_the_highest_limit_only_exact_repeats_are_dropped(make_sample: MakeSample) -> None:
     samples = [make_sample("Add 2 and 3."), make_sample("Add 2 and 3!", index=1)]
-    assert [outcome async for outcome in Dedup(max_similarity=1.0).run_all(samples)] == samples
+    again = make_sample("Add 2 and 3.", index=2)
+    [*kept, dropped] = [outcome async for outcome in Dedup(max_similarity=1.0).run_all([*samples, again])]
+    assert kept == samples
+    assert isinstance(dropped, Rejection)
+    assert (dropped.reason, samples[0].id in dropped.detail) == ("near_duplicate", True)

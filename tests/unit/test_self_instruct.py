@@ -103,6 +103,16 @@ async def test_a_repetition_of_an_accepted_instruction_is_a_near_duplicate(
     assert "1 of 5 new instructions accepted after 3 requests" in caplog.text
 
 
+async def test_a_line_repeated_in_a_reply_is_no_second_sample_whatever_the_limit(
+    scripted: Scripted, seeds: list[Sample]
+) -> None:
+    teacher = scripted("t", fixed("Give three uses of cork.", "Give three uses of cork.", seeds[0].seed.text))
+    made = await outcomes(SelfInstruct(teacher=teacher, count=2, max_similarity=1.0, max_calls=1), seeds)
+    samples = [outcome for outcome in made if isinstance(outcome, Sample)]
+    assert len({sample.id for sample in samples}) == len(samples) == 9
+    assert [outcome.reason for outcome in made if isinstance(outcome, Rejection)] == ["near_duplicate"] * 2
+
+
 async def test_requests_that_show_the_same_exemplars_are_still_different_calls(
     scripted: Scripted, seeds: list[Sample]
 ) -> None:

@@ -14,7 +14,7 @@ class Dedup:
     """Of samples whose instructions nearly repeat each other, the first goes on."""
 
     max_similarity: float = 0.7
-    """ROUGE-L above which two instructions are near-duplicates."""
+    """ROUGE-L above which two instructions are near-duplicates; an exact repeat always is."""
     name: str = "dedup"
 
     async def run_all(self, samples: Iterable[Sample]) -> AsyncIterator[Sample | Rejection]:
@@ -27,7 +27,7 @@ class Dedup:
                 kept.add(sample.id, text)
                 yield sample
             else:
-                detail = f"ROUGE-L {nearest[0]:.2f} with sample {nearest[1]}, above {self.max_similarity:g}"
+                detail = f"ROUGE-L {nearest[0]:.2f} with sample {nearest[1]}, {self.max_similarity:g} at most"
                 yield sample.reject(self.name, "filter", "near_duplicate", detail)
 
 

@@ -41,7 +41,8 @@ class NearDuplicates:
     """
 
     max_similarity: float
-    """ROUGE-L above which two texts are near-duplicates."""
+    """ROUGE-L above which two texts are near-duplicates; equal texts always are."""
+    _exact: dict[str, str] = field(default_factory=dict[str, str])
     _characters: dict[str, str] = field(default_factory=dict[str, str])
     _by_length: dict[int, tuple[list[str], list[tuple[int, str]]]] = field(
         default_factory=dict[int, tuple[list[str], list[tuple[int, str]]]]
@@ -50,6 +51,7 @@ class NearDuplicates:
 
     def add(self, text_id: str, text: str) -> None:
         """Keep `text`, to be found by later ones under `text_id`."""
+        self._exact.setdefault(text, text_id)
         # Past a million different words, two may share a character: a likeness too many, never one too few.
         encoded = "".join(
             self._characters.setdefault(word, chr(1 + len(self._characters) % 0x10FFFF)) for word in words(text)
@@ -62,12 +64,13 @@ class NearDuplicates:
     def nearest(self, text: str) -> tuple[float, str] | None:
         """Similarity and id of the kept text that is most like `text`, the oldest of equals.
 
-        None where none is above `max_similarity`.
+        None where none is above `max_similarity` or equal.
         """
         encoded = "".join(self._characters.get(word, _UNSEEN) for word in words(text))
         found = [best for length in self._by_length if (best := self._best_of_length(encoded, length)) is not None]
         if not found:
-            return None
+            equal = self._exact.get(text)
+            return None if equal is None else (1.0, equal)
         similarity, _, text_id = min(found, key=lambda best: (-best[0], best[1]))
         return similarity, text_id
 

@@ -49,7 +49,7 @@ class SelfInstruct(OneModel):
     per_call: int = Field(default=4, ge=1)
     """New instructions asked for in each request."""
     max_similarity: float = Field(default=0.7, gt=0, le=1)
-    """ROUGE-L above which a new instruction is a near-duplicate."""
+    """ROUGE-L above which a new instruction is a near-duplicate; an exact repeat always is."""
     keep_seeds: bool = True
     """Whether the seeds themselves go on beside the new instructions."""
     max_calls: int | None = Field(default=None, ge=1)
