@@ -43,7 +43,9 @@ def check_endpoint(name: str, spec: OpenAIModel, place: Callable[[str], str]) ->
 def _answer_of(name: str, spec: OpenAIModel, key: str, place: Callable[[str], str]) -> requests.Response:
     url = spec.base_url.rstrip("/") + "/models"
     try:
-        return requests.get(url, headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=WAIT_S)
+        with requests.Session() as session:
+            session.trust_env = False  # else a line of ~/.netrc would take the key's place
+            return session.get(url, headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=WAIT_S)
     except requests.RequestException as error:
         raise InputError(
             f"{place('base_url')}: models.{name}.base_url: {spec.base_url} does not answer ({type(error).__name__}); "

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from preflect.schemas.base import Schema
 
@@ -44,6 +45,16 @@ class OpenAIModel(ChatModelSpec):
     base_url: str = "https://api.openai.com/v1"
     api_key_env: str | None = None
     """Name of the environment variable that holds the key; None where the server wants none."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_an_address_without_secrets(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("an address such as http://127.0.0.1:8000/v1 is wanted")
+        if parts.username or parts.password:
+            raise ValueError("no user or password may stand in it: it's written to files; use api_key_env")
+        return url
 
 
 class FaultRates(Schema):
