@@ -25,7 +25,7 @@ class Listener(HTTPServer):
 class Handler(BaseHTTPRequestHandler):
     server: Listener  # pyright: ignore[reportIncompatibleVariableOverride]
 
-    def do_GET(self) -> None:  # noqa: N802  (http.server's name)
+    def do_GET(self) -> None:
         self.server.shown.append(self.headers["Authorization"])
         self.send_response(200)
         self.end_headers()
