@@ -17,7 +17,6 @@ from pydantic import BaseModel, JsonValue, ValidationError
 from pydantic.fields import FieldInfo
 
 from preflect.engine.columns import row_to_json, shape_of, table_of, table_schema
-from preflect.engine.files import atomic_write, write_text_atomically
 from preflect.engine.storage import ROW_GROUP, read_rejections, read_samples, write_rejections, write_samples
 from preflect.errors import DataError
 from preflect.schemas import (
@@ -218,14 +217,6 @@ def test_a_writer_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path) ->
         write_samples(path, half())
     assert list(read_samples([path])) == [a_sample(1)]
     assert [p.name for p in tmp_path.iterdir()] == ["s.parquet"]
-
-
-def test_a_text_is_written_whole_and_unchanged(tmp_path: Path) -> None:
-    write_text_atomically(tmp_path / "a.txt", "é\r\n")
-    assert (tmp_path / "a.txt").read_bytes() == b"\xc3\xa9\r\n"
-    with pytest.raises(UnicodeEncodeError), atomic_write(tmp_path / "a.txt") as temporary:
-        temporary.write_text("half \ud800", encoding="utf-8")
-    assert (tmp_path / "a.txt").read_bytes() == b"\xc3\xa9\r\n"
 
 
 def test_a_damaged_or_missing_file_is_named(tmp_path: Path) -> None:

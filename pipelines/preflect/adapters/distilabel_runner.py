@@ -20,11 +20,11 @@ from typing import Final
 import orjson
 
 from preflect import errors
-from preflect.engine.files import write_text_atomically
 from preflect.engine.plan import Phase
 from preflect.engine.progress import Snapshot
 from preflect.engine.sitting import Sitting
 from preflect.errors import PreflectError, RunError
+from preflect.files import write_text_atomically
 
 POLL_S: Final = 0.1
 

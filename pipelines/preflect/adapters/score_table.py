@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -10,6 +9,7 @@ from typing import Final
 import polars as pl
 
 from preflect.errors import InputError
+from preflect.files import atomic_write
 
 _WRITERS: Final[Mapping[str, Callable[[pl.DataFrame, Path], object]]] = {
     ".parquet": lambda table, path: table.write_parquet(path),
@@ -31,12 +31,8 @@ def write_table(rows: Sequence[Mapping[str, str | float | int | None]], schema: 
     """
     check_table_path(path)
     table = pl.DataFrame(rows, schema=schema)
-    unfinished = path.with_name(f".{path.name}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _WRITERS[path.suffix.lower()](table, unfinished)
-        with unfinished.open("rb") as file:
-            os.fsync(file.fileno())
-        unfinished.replace(path)
+        with atomic_write(path) as unfinished:
+            _WRITERS[path.suffix.lower()](table, unfinished)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error}; choose another --out") from error

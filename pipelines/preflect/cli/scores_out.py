@@ -82,7 +82,7 @@ def _metric_line(summary: dict[str, Any], metric: str) -> str:
 def _write_file(rows: list[dict[str, Any]], out: Path) -> None:
     import polars as pl
 
-    from preflect.engine.files import atomic_write
+    from preflect.files import atomic_write
 
     # Named, because a column without any value would have no type.
     types = {metric: pl.Float64() for metric in _METRICS} | {"reason": pl.String()}

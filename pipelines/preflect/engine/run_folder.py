@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 
 from preflect.engine.dataset import Dataset
-from preflect.engine.files import write_text_atomically
 from preflect.engine.storage import read_rejections, read_samples
 from preflect.errors import InputError
+from preflect.files import write_text_atomically
 from preflect.schemas import Manifest, Recipe, Rejection, Sample
 
 RUNS: Final = Path("data/runs")

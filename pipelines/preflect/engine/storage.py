@@ -13,8 +13,8 @@ from polars.io.plugins import register_io_source
 from pydantic import BaseModel, ValidationError
 
 from preflect.engine.columns import row_to_json, table_of, table_schema
-from preflect.engine.files import atomic_write
 from preflect.errors import DataError
+from preflect.files import atomic_write
 from preflect.schemas import Rejection, Sample
 
 T = TypeVar("T")

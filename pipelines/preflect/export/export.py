@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -12,11 +12,11 @@ from typing import Any, BinaryIO
 import orjson
 
 from preflect.export.checks import Problem, RowChecker
-from preflect.export.files import read_lines, written_together
 from preflect.export.parquet import ParquetRows
 from preflect.export.rows import Kind, Unfit, rows_of
 from preflect.export.split import Split
 from preflect.export.trl import columns_of, shapes_of, uses_tools
+from preflect.files import written_together
 from preflect.schemas import ExportCounts, ExportSpec, Row, Sample
 
 _SIDES = ("train", "test")
@@ -87,10 +87,16 @@ class _OneKind:
         note = {"kind": self._kind, "format": "trl", "simulated": self._simulated}
         train, test = (ParquetRows(to[out / self._kind / f"{side}.parquet"], shapes, note) for side in _SIDES)
         line: tuple[str, dict[str, Any]]
-        for line in read_lines(spool / self._kind):
+        for line in _read_lines(spool / self._kind):
             key, columns = line
             (test if split.is_test(key) else train).add(columns)
         train.close()
         test.close()
         refused = dict(sorted(self._refused.items()))
         return ExportCounts(kind=self._kind, format="trl", train=train.rows, test=test.rows, refused=refused)
+
+
+def _read_lines(path: Path) -> Iterator[Any]:
+    with path.open("rb") as lines:
+        for line in lines:
+            yield orjson.loads(line)

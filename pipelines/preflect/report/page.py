@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from ruamel.yaml import YAML
 
+from preflect.files import write_text_atomically
 from preflect.report import figures, tables
 from preflect.report.against_truth import truth_table
 from preflect.report.chain import chain_of
@@ -57,10 +58,7 @@ def render_report(
         "chains": [chain_of(sample, truth) for sample in findings.shown],
         **_provenance(manifest, recipe),
     }
-    page = _page(context)
-    temporary = out.with_name(f"{out.name}.tmp")
-    temporary.write_text(page, encoding="utf-8")
-    temporary.replace(out)
+    write_text_atomically(out, _page(context))
 
 
 def _page(context: dict[str, Any]) -> str:

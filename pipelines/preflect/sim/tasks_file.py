@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from preflect.files import atomic_write
 from preflect.sim.world import generate_task
 
 
@@ -29,8 +30,5 @@ def world_tasks(seed: int, count: int) -> Iterator[dict[str, Any]]:
 
 def write_tasks(path: Path, seed: int, count: int) -> None:
     """Write `count` input rows as JSONL; the file is whole or absent."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.part")
-    with unfinished.open("wb") as file:
+    with atomic_write(path) as unfinished, unfinished.open("wb") as file:
         file.writelines(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in world_tasks(seed, count))
-    unfinished.replace(path)
