@@ -85,7 +85,7 @@ def test_json_holds_the_rows_and_what_they_say_together(capsys: CAPTURE) -> None
         (["--column", "instruction"], "--column instruction: write it as FIELD=COLUMN, such as instruction=question"),
         (["--column", "prompt=question"], "--column prompt=…: no such field; the fields are instruction, input,"),
         ([*COLUMNS, "--student", "gpt2"], "student 'gpt2' is not one of ppm, transformers:FOLDER"),
-        ([*COLUMNS, "--out", "scores.txt"], "--out scores.txt: scores are written as .jsonl, .csv, .parquet, not .txt"),
+        ([*COLUMNS, "--out", "scores.txt"], "--out scores.txt: scores are written as .parquet, .jsonl, .csv; got .txt"),
         ([*COLUMNS, "--out", "no/scores.csv"], "--out no/scores.csv: there is no folder no; make it first"),
     ],
 )

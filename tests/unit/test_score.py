@@ -73,7 +73,7 @@ async def test_a_row_without_a_score_says_why_and_keeps_the_scores_it_has() -> N
 @pytest.mark.parametrize("extension", ["parquet", "jsonl", "csv"])
 async def test_the_table_read_back_is_the_table_written(tmp_path: Path, extension: str) -> None:
     lines = [asdict(scores) for scores in await scored(ROWS)]
-    path = tmp_path / "new" / f"scores.{extension}"
+    path = tmp_path / f"scores.{extension}"
     write_table(lines, SCORE_SCHEMA, path)
     assert _read(path).to_dicts() == lines
     assert [file.name for file in path.parent.iterdir()] == [path.name]
@@ -93,15 +93,23 @@ async def test_an_empty_dataset_gives_an_empty_table_with_all_its_columns(tmp_pa
     assert pl.read_parquet(tmp_path / "scores.parquet").schema == SCORE_SCHEMA
 
 
-def test_an_unknown_extension_is_refused_before_the_work() -> None:
-    with pytest.raises(InputError, match=r"scores are written as \.parquet, \.jsonl, \.csv; got extension '\.xlsx'"):
-        check_table_path(Path("scores.xlsx"))
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("scores.xlsx", r"scores are written as \.parquet, \.jsonl, \.csv; got \.xlsx"),
+        ("scores", r"got a name without an extension"),
+        ("nowhere/scores.csv", r"there is no folder nowhere; make it first"),
+    ],
+)
+def test_a_place_that_no_table_can_have_is_refused_before_the_work(name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        check_table_path(Path(name))
 
 
 def test_a_table_that_cannot_be_written_is_the_users_affair(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    (tmp_path / "scores.csv").mkdir()
     with pytest.raises(InputError, match="cannot be written"):
-        write_table([], SCORE_SCHEMA, tmp_path / "file" / "scores.csv")
+        write_table([], SCORE_SCHEMA, tmp_path / "scores.csv")
 
 
 def test_a_student_is_named_by_kind_and_model() -> None:

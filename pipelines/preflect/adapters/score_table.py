@@ -19,15 +19,18 @@ _WRITERS: Final[Mapping[str, Callable[[pl.DataFrame, Path], object]]] = {
 
 
 def check_table_path(path: Path) -> None:
-    """Raises: InputError: the extension is not one that `write_table` knows; ask before the work, not after it."""
+    """Raises: InputError: `write_table` could not write there; ask before the work, not after it."""
     if path.suffix.lower() not in _WRITERS:
-        raise InputError(f"{path}: scores are written as {', '.join(_WRITERS)}; got extension {path.suffix!r}")
+        got = path.suffix or "a name without an extension"
+        raise InputError(f"--out {path}: scores are written as {', '.join(_WRITERS)}; got {got}")
+    if not path.parent.is_dir():
+        raise InputError(f"--out {path}: there is no folder {path.parent}; make it first")
 
 
 def write_table(rows: Sequence[Mapping[str, str | float | int | None]], schema: pl.Schema, path: Path) -> None:
     """Write the rows in the format that the extension names; the file is whole or absent.
 
-    Raises: InputError: unknown extension, or a folder that cannot be written to.
+    Raises: InputError: unknown extension, or a place that cannot be written to.
     """
     check_table_path(path)
     table = pl.DataFrame(rows, schema=schema)
@@ -35,4 +38,4 @@ def write_table(rows: Sequence[Mapping[str, str | float | int | None]], schema: 
         with atomic_write(path) as unfinished:
             _WRITERS[path.suffix.lower()](table, unfinished)
     except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error}; choose another --out") from error
+        raise InputError(f"--out {path}: cannot be written: {error}; choose another place") from error

@@ -39,10 +39,12 @@ def score(
     IFD says how much the instruction helps the student with the response, r-IFD how much the response tells it of the
     instruction; below 1 is help.
     """
-    from preflect.cli.scores_out import check_format, write_scores
+    from preflect.adapters.score_table import check_table_path
+    from preflect.cli.scores_out import write_scores
     from preflect.recipes.score import parse_student
 
-    check_format(out)
+    if out:
+        check_table_path(out)
     spec = parse_student(student, template=template, dtype=dtype, max_length=max_length)
     rows = _input(path, column or (), limit)
     with progress_shown(quiet=quiet or as_json) as publish:

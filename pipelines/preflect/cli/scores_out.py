@@ -8,25 +8,12 @@ from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from preflect.errors import InputError
+from preflect.adapters.score_table import write_table
+from preflect.recipes.score import SCORE_SCHEMA, PairScores
 
-if TYPE_CHECKING:
-    from preflect.recipes.score import PairScores
-
-_FORMATS: Final = (".jsonl", ".csv", ".parquet")
 _METRICS: Final = ("ifd_ppl", "ifd_loss", "r_ifd_ppl")
-
-
-def check_format(out: Path | None) -> None:
-    """Raises: InputError when `out` cannot become a file of scores, before any time is spent on them."""
-    if out is None:
-        return
-    if out.suffix not in _FORMATS:
-        raise InputError(f"--out {out}: scores are written as {', '.join(_FORMATS)}, not {out.suffix or 'without one'}")
-    if not out.parent.is_dir():
-        raise InputError(f"--out {out}: there is no folder {out.parent}; make it first")
 
 
 def write_scores(scores: list[PairScores], out: Path | None, *, as_json: bool) -> None:
@@ -34,7 +21,7 @@ def write_scores(scores: list[PairScores], out: Path | None, *, as_json: bool) -
     rows = [asdict(one) for one in scores]
     summary = summarize(scores)
     if out:
-        _write_file(rows, out)
+        write_table(rows, SCORE_SCHEMA, out)
     if as_json:
         document = {"summary": summary, "out": str(out)} if out else {"summary": summary, "rows": rows}
         print(json.dumps(document, ensure_ascii=False, indent=2))
@@ -77,16 +64,3 @@ def text_of(summary: dict[str, Any], out: Path | None) -> str:
 def _metric_line(summary: dict[str, Any], metric: str) -> str:
     middle, count = summary["median"][metric], summary["scored"][metric]
     return f"  {metric:<9}  median {middle:.4f}, below 1 in {100 * summary['below_one'][metric]:.1f} % of {count:,}"
-
-
-def _write_file(rows: list[dict[str, Any]], out: Path) -> None:
-    import polars as pl
-
-    from preflect.files import atomic_write
-
-    # Named, because a column without any value would have no type.
-    types = {metric: pl.Float64() for metric in _METRICS} | {"reason": pl.String()}
-    frame = pl.DataFrame(rows, schema_overrides=types, infer_schema_length=None)
-    write = {".jsonl": frame.write_ndjson, ".csv": frame.write_csv, ".parquet": frame.write_parquet}[out.suffix]
-    with atomic_write(out) as temporary:
-        write(temporary)
