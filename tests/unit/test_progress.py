@@ -23,8 +23,8 @@ HALF = Snapshot(
     finished=132,
     rejected=6,
     stages=(
-        StageProgress(name="respond", waiting=0, running=12, done=137, rejected=0),
-        StageProgress(name="reflect_instruction", waiting=0, running=7, done=126, rejected=6),
+        StageProgress(name="respond", running=12, done=137, rejected=0),
+        StageProgress(name="reflect_instruction", running=7, done=126, rejected=6),
     ),
     models=(TEACHER,),
     elapsed_s=65.2,
@@ -134,12 +134,12 @@ def test_the_display_fits_eighty_columns() -> None:
 def test_columns_that_only_some_runs_need_appear_with_their_numbers() -> None:
     busy = replace(
         HALF,
-        stages=(replace(HALF.stages[0], waiting=30),),
+        stages=HALF.stages[:1],
         models=(replace(TEACHER, name="a-model-with-a-long-name", replayed=40, retries=2, prompt_tokens=4_523_200),),
     )
     assert drawn(busy, 80)[3:] == [
-        "stage                waiting  running  done  rejected",
-        "respond                   30       12   137         ·",
+        "stage                running  done  rejected",
+        "respond                   12   137         ·",
         "",
         "model                in flight  calls  tokens     cost  replayed  retries",
         "a-model-with-a-lon…         19  1,396   4.57M  $0.0158        40        2",

@@ -54,8 +54,6 @@ def _stages(stages: tuple[StageProgress, ...]) -> Table:
         "done": [_count(stage.done) for stage in stages],
         "rejected": [_count(stage.rejected, "yellow") for stage in stages],
     }
-    if any(stage.waiting for stage in stages):
-        columns = {"waiting": [_count(stage.waiting) for stage in stages]} | columns
     return _table("stage", [stage.name for stage in stages], columns)
 
 

@@ -114,7 +114,7 @@ class Meter:
             finished=self._kept + self.finished,
             rejected=self.rejected,
             stages=tuple(
-                StageProgress(name=name, waiting=0, running=c.running, done=c.done, rejected=c.rejected)
+                StageProgress(name=name, running=c.running, done=c.done, rejected=c.rejected)
                 for name, c in self._stages.items()
             ),
             models=tuple(

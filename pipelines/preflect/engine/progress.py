@@ -13,7 +13,6 @@ class StageProgress:
     """Samples at one stage of the phase in work."""
 
     name: str
-    waiting: int
     running: int
     done: int
     rejected: int
