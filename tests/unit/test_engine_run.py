@@ -15,29 +15,39 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from preflect.engine import resume, run
+from preflect.engine import Watch, resume, run
 from preflect.engine.dataset import BLOCK
 from preflect.engine.local import LocalRunner
 from preflect.engine.plan import Connected, Phase, Plan, Wiring
+from preflect.engine.progress import Snapshot
 from preflect.engine.run_folder import RunFolder
-from preflect.errors import InputError, InterruptedRunError, RunError, StoppedError
+from preflect.errors import CallError, InputError, InterruptedRunError, RunError, StoppedError
 from preflect.schemas import ExportCounts, Instruction, Manifest, Message, Recipe, Rejection, Sample
 
 ROWS = 2 * BLOCK + 30
+LIMITS = {"open_samples": 40, "max_rejected": 0.5}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wander:
-    """Takes its time with each sample, rejects every seventh, and stops the run when `patience` is used up."""
+    """Takes its time with each sample, rejects every seventh, and stops the run when `patience` is used up.
+
+    While its endpoint is ill, every eleventh sample is lost and every thirteenth loses a candidate.
+    """
 
     name: str
     patience: list[int] = field(default_factory=lambda: [10**9])
+    ill: bool = False
 
     async def run(self, sample: Sample) -> Sample | Rejection:
         self.patience[0] -= 1
         if self.patience[0] < 0:
             raise InterruptedRunError("enough")
         await asyncio.sleep(random.random() / 1000)
+        if self.ill and sample.index % 11 == 5:
+            raise CallError("call_failed", "HTTP 500")
+        if self.ill and sample.index % 13 == 5:
+            return sample.evolve(rejections=(*sample.rejections, sample.reject(self.name, "call", "call_timeout")))
         if sample.index % 7 == 3 and self.name == "grade":
             return sample.reject(self.name, "filter", "tie")
         return sample.evolve(metadata={**sample.metadata, self.name: sample.index})
@@ -81,16 +91,16 @@ def no_export(_: RunFolder) -> tuple[ExportCounts, ...]:
     return ()
 
 
-def make_plan(patience: list[int] | None = None) -> Plan:
+def make_plan(patience: list[int] | None = None, *, ill: bool = False) -> Plan:
     """Three phases: a stream and a whole-set stage, a whole-set stage alone, a stream."""
     stages = [{"stage": "grade"}, {"stage": "dedup"}, {"stage": "dedup"}, {"stage": "grade"}]
-    fields = {"name": "wander", "input": {"path": "rows"}, "stages": stages, "limits": {"open_samples": 40}}
+    fields = {"name": "wander", "input": {"path": "rows"}, "stages": stages, "limits": LIMITS}
     recipe = Recipe.model_validate_json(json.dumps(fields))
 
     @asynccontextmanager
     async def connect(phase: Phase, _: Wiring) -> AsyncGenerator[Connected]:
         names = ("grade", "dedup", "dedup-2", "grade-2")
-        streamed = tuple(Wander(name=names[place], patience=patience or [10**9]) for place in phase.stages)
+        streamed = tuple(Wander(name=names[place], patience=patience or [10**9], ill=ill) for place in phase.stages)
         last = phase.closing
         yield Connected(streamed, None if last is None else Double(name=names[last], first_index=10_000**last))
 
@@ -150,6 +160,27 @@ def test_a_run_stopped_anywhere_and_resumed_gives_the_files_of_a_run_in_one_go(
     assert contents(folder.path) == contents(whole.path)
 
 
+def test_what_failed_calls_have_lost_is_asked_again_on_resume_and_nothing_else_is(
+    whole: RunFolder, tmp_path: Path
+) -> None:
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(InterruptedRunError):
+        run(make_plan([2 * BLOCK + 10], ill=True), folder.path)
+    part = folder.path / "phases" / "0" / "part-00000.parquet"
+    assert part.exists()
+    lost = sum(1 for index in range(ROWS) if 5 in (index % 11, index % 13))
+    asked = [0]
+    with pytest.raises(InterruptedRunError):
+        resume(make_plan(asked), folder)
+    assert not part.exists()
+    finished_late = ROWS - 2 * BLOCK
+    with pytest.raises(InterruptedRunError):
+        resume(make_plan([lost + finished_late]), folder)
+    assert folder.manifest().phases_done == 2
+    resume(make_plan(), folder)
+    assert contents(folder.path) == contents(whole.path)
+
+
 def test_a_stopped_run_says_why_and_how_to_go_on(tmp_path: Path) -> None:
     with pytest.raises(InterruptedRunError, match=rf"enough\n.*preflect resume {tmp_path}/run"):
         run(make_plan([100]), tmp_path / "run")
@@ -193,3 +224,16 @@ def test_every_sample_of_a_simulated_run_says_so_wherever_it_was_made(tmp_path: 
     samples = [*folder.samples(), *(sample for _, sample in folder.rejections() if sample)]
     assert max(sample.index for sample in samples) >= 10_000
     assert all(sample.simulated for sample in samples)
+
+
+def test_progress_knows_how_many_samples_each_phase_has_and_which_are_finished(tmp_path: Path) -> None:
+    seen: list[Snapshot] = []
+    with pytest.raises(InterruptedRunError):
+        run(make_plan([ROWS + BLOCK + 60]), tmp_path / "run", Watch(publish=seen.append))
+    stopped, rows = seen[-1], sum(1 for _ in RunFolder(tmp_path / "run").phase(1, closed=True, last=False).samples())
+    assert stopped.total == rows
+    assert stopped.finished >= BLOCK
+    seen.clear()
+    resume(make_plan(), RunFolder(tmp_path / "run"), Watch(publish=seen.append))
+    assert {snapshot.total for snapshot in seen} == {rows}
+    assert seen[-1].finished == rows

@@ -82,4 +82,4 @@ def _walk(plan: Plan, folder: RunFolder, rows: int, rejected: _Reasons) -> Itera
 
 def _rows_after(plan: Plan, folder: RunFolder, phase: Phase) -> int:
     last = phase.number == len(plan.phases) - 1
-    return sum(1 for _ in folder.phase(phase.number, closed=True, last=last).samples())
+    return folder.phase(phase.number, closed=True, last=last).rows()

@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Final, Self
 
 from preflect.engine.executor import Outcome
-from preflect.engine.storage import read_rejections, read_samples, write_rejections, write_samples
+from preflect.engine.storage import (
+    causes_of_loss,
+    count_rows,
+    read_rejections,
+    read_samples,
+    write_rejections,
+    write_samples,
+)
 from preflect.schemas import Rejection, Sample
 
 BLOCK: Final = 256
@@ -34,7 +41,26 @@ class Dataset:
 
     def has(self, block: int) -> bool:
         """Whether the block is done."""
-        return self._part(block).exists()
+        return self._stands(self._part(block))
+
+    def _stands(self, part: Path) -> bool:
+        return part.exists() and (self.rejected / part.name).exists()
+
+    def rows(self) -> int:
+        """How many finished samples there are."""
+        return count_rows(self.folder.glob("part-*.parquet"))
+
+    def lost_calls(self, block: int) -> bool:
+        """Whether failed calls have cost a finished block samples or candidates."""
+        part = self._part(block)
+        return self._stands(part) and "call" in causes_of_loss(part, self.rejected / part.name)
+
+    def reopen(self, block: int) -> None:
+        """Take a finished block for an unfinished one, of which all is kept that it holds."""
+        part, partial = self._part(block), self._part(block, ".partial")
+        # Were this process killed in between, neither would stand: then the journal has all the calls.
+        part.replace(partial)
+        (self.rejected / part.name).replace(self.rejected / partial.name)
 
     def write(self, block: int, outcomes: Iterable[Outcome]) -> None:
         """Write a whole block; the samples' file comes last, since it says that the block is done."""
@@ -63,7 +89,7 @@ class Dataset:
     def partial_outcomes(self, block: int) -> dict[int, tuple[Sample, Rejection | None]]:
         """What an earlier sitting finished of an unfinished block, by the sample's index."""
         part = self._part(block, ".partial")
-        if not part.exists():
+        if not self._stands(part):
             return {}
         done: dict[int, tuple[Sample, Rejection | None]] = {s.index: (s, None) for s in read_samples([part])}
         for rejection, sample in read_rejections(self.rejected / part.name):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
-from itertools import chain
 
-from preflect.engine.dataset import BLOCK, BlockWriter
+from preflect.engine.dataset import BLOCK, BlockWriter, Dataset
 from preflect.engine.executor import Executor, Outcome, ticking
 from preflect.engine.meter import Meter
 from preflect.engine.plan import Phase, calls_of
@@ -23,12 +23,12 @@ def stream_phase(sitting: Sitting, phase: Phase) -> Generator[Iterator[Outcome]]
 
     Raises (while iterating): StoppedError, RunError.
     """
-    done: list[Outcome] = []
+    done: deque[Outcome] = deque()
     with sitting.tools(_rows_into(sitting, phase)) as tools:
         tools.meter.weigh(calls_of(sitting.plan.recipe, phase))
         waiting = _still_to_do(sitting, phase, done, tools.meter)
         if not phase.stages:
-            yield chain((Outcome(ordinal, sample) for ordinal, sample in waiting), done)
+            yield _merged((Outcome(ordinal, sample) for ordinal, sample in waiting), done)
             return
         executor = Executor(
             lambda: _open_stages(tools, phase),
@@ -39,18 +39,27 @@ def stream_phase(sitting: Sitting, phase: Phase) -> Generator[Iterator[Outcome]]
             tick=tools.tick,
         )
         with executor.stream(waiting) as outcomes:
-            # `done` is filled while the stream reads its input; if it stops, the partial blocks still hold it.
-            yield chain(outcomes, done)
+            yield _merged(outcomes, done)
 
 
-def _rows_into(sitting: Sitting, phase: Phase) -> int | None:
-    return sitting.plan.input_rows if phase.number == 0 else None
+def _merged(outcomes: Iterable[Outcome], done: deque[Outcome]) -> Iterator[Outcome]:
+    """The outcomes, and what becomes `done` while the stream reads its input; a stop leaves that where it was read."""
+    for outcome in outcomes:
+        yield outcome
+        while done:
+            yield done.popleft()
+    yield from done
 
 
-def _still_to_do(sitting: Sitting, phase: Phase, done: list[Outcome], meter: Meter) -> Iterator[tuple[int, Sample]]:
-    """The input less the blocks on disk; what is finished of a partial block goes to `done`.
+def _rows_into(sitting: Sitting, phase: Phase) -> int:
+    plan = sitting.plan
+    return plan.input_rows if phase.number == 0 else sitting.result(plan.phases[phase.number - 1]).rows()
 
-    A sample that was lost to a failed call is not finished: the endpoint may be well by now, and nothing was paid.
+
+def _still_to_do(sitting: Sitting, phase: Phase, done: deque[Outcome], meter: Meter) -> Iterator[tuple[int, Sample]]:
+    """The input less the blocks on disk; what is finished of an unfinished block goes to `done`.
+
+    What failed calls have lost is not finished, be its block on disk or not: the endpoint may be well by now.
     """
     dataset = sitting.streamed(phase)
     partial: dict[int, tuple[Sample, Rejection | None]] = {}
@@ -58,18 +67,29 @@ def _still_to_do(sitting: Sitting, phase: Phase, done: list[Outcome], meter: Met
     ordinal = -1
     for ordinal, sample in enumerate(sitting.input_of(phase)):
         if ordinal % BLOCK == 0:
-            written = dataset.has(ordinal // BLOCK)
+            written = _is_final(dataset, ordinal // BLOCK)
             partial = {} if written else dataset.partial_outcomes(ordinal // BLOCK)
+        found, rejection = partial.get(sample.index, (None, None))
         if written:
             meter.kept()
-            continue
-        found, rejection = partial.get(sample.index, (None, None))
-        if found is None or (rejection and rejection.cause == "call"):
+        elif found is None or _lost_a_call(sample, found, rejection):
             yield ordinal, sample
         else:
             meter.kept()
             done.append(Outcome(ordinal, found, rejection))
     meter.total_known(ordinal + 1)
+
+
+def _is_final(dataset: Dataset, block: int) -> bool:
+    if dataset.lost_calls(block):
+        dataset.reopen(block)
+    return dataset.has(block)
+
+
+def _lost_a_call(before: Sample, after: Sample, rejection: Rejection | None) -> bool:
+    """Whether a call of this phase failed on the way from `before` to `after`."""
+    of_candidates = after.rejections[len(before.rejections) :]
+    return any(lost is not None and lost.cause == "call" for lost in (rejection, *of_candidates))
 
 
 @asynccontextmanager

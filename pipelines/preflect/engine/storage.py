@@ -42,6 +42,22 @@ def read_samples(paths: Iterable[Path]) -> Iterator[Sample]:
             yield _validated(Sample, to_json(row), path, number)
 
 
+def count_rows(paths: Iterable[Path]) -> int:
+    """How many rows there are, without reading them. Raises: DataError as `read_samples` does."""
+    return sum(int(_collected(path, pl.scan_parquet(path).select(pl.len())).item()) for path in paths)
+
+
+def causes_of_loss(samples: Path, rejections: Path) -> frozenset[str]:
+    """Why samples were rejected, and why samples that went on lost candidates, in a file of each.
+
+    Raises: DataError as `read_samples` does.
+    """
+    of_candidates = pl.col("rejections").list.eval(pl.element().struct.field("cause")).alias("cause")
+    rejected = _collected(rejections, pl.scan_parquet(rejections).select(pl.col("cause").unique()))
+    lost = _collected(samples, pl.scan_parquet(samples).select(of_candidates.explode().unique()))
+    return frozenset(rejected["cause"]) | frozenset(lost["cause"].drop_nulls())
+
+
 def write_rejections(path: Path, rows: Iterable[tuple[Rejection, Sample | None]]) -> None:
     """Write what was rejected, each with the sample as it stood where there was one, as JSON in column `sample`."""
     _write(path, _REJECTIONS, rows, _rejection_table)
@@ -80,11 +96,14 @@ def _batches(items: Iterable[T]) -> Iterator[list[T]]:
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    table = pl.scan_parquet(path)
+    for start in range(0, count_rows([path]), ROW_GROUP):
+        yield from enumerate(_collected(path, table.slice(start, ROW_GROUP)).iter_rows(named=True), start)
+
+
+def _collected(path: Path, table: pl.LazyFrame) -> pl.DataFrame:
     try:
-        table = pl.scan_parquet(path)
-        count: int = table.select(pl.len()).collect().item()
-        for start in range(0, count, ROW_GROUP):
-            yield from enumerate(table.slice(start, ROW_GROUP).collect().iter_rows(named=True), start)
+        return table.collect()
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(f"{path}: not a Parquet file that can be read ({error}); restore it or run again") from error
 
