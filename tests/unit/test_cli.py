@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -13,6 +14,7 @@ from preflect.cli import main
 from preflect.cli.app import app
 from preflect.errors import BudgetError
 from preflect.schemas import SftRow
+from preflect.schemas.stages import Strategy
 
 CAPTURE = pytest.CaptureFixture[str]
 
@@ -34,6 +36,12 @@ def test_every_command_has_help_with_an_example_and_json(name: str, capsys: CAPT
     said = capsys.readouterr().out
     assert f"Example: preflect {name}" in said
     assert "--json" in said
+
+
+def test_the_help_of_pairs_names_every_strategy(capsys: CAPTURE) -> None:
+    assert main(["pairs", "--help"]) == 0
+    said = capsys.readouterr().out
+    assert [strategy for strategy in get_args(Strategy) if strategy not in said] == []
 
 
 def test_help_imports_none_of_the_heavy_libraries() -> None:

@@ -18,8 +18,9 @@ from preflect.schemas import (
     StudentScore,
     Verdict,
 )
+from preflect.schemas.stages import Strategy
 from preflect.stages.pair import Pair as PairStage
-from preflect.stages.pair import Strategy, choose_pair
+from preflect.stages.pair import choose_pair
 
 MADE = Provenance(model="m", prompt_version="p@1", call_id="c")
 ASKED = Instruction(messages=(Message(role="user", content="Name a river."),))

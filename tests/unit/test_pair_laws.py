@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from preflect.schemas import Grade, Instruction, Message, Pair, Provenance, Rating, Rejection, Response, Sample, Verdict
+from preflect.schemas.stages import Strategy
 from preflect.stages.evidence import Evidence, Finding
-from preflect.stages.pair import Strategy, choose_pair
+from preflect.stages.pair import choose_pair
 from preflect.stages.ranking import settle, standings
 
 ASKED = Instruction(messages=(Message(role="user", content="Name a river."),))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
@@ -13,8 +13,7 @@ from preflect.errors import InputError
 
 if TYPE_CHECKING:
     from preflect.schemas import ExportCounts
-
-STRATEGIES = ("best_worst", "best_random", "rewrite_vs_draft", "correct_incorrect")
+    from preflect.schemas.stages import Strategy
 
 
 def export(
@@ -36,7 +35,9 @@ def export(
 
 def pairs(
     run: RunName,
-    strategy: Annotated[str, typer.Option(help=f"One of {', '.join(STRATEGIES)}.")] = "best_worst",
+    strategy: Annotated[
+        str, typer.Option(help="best_worst, best_random, rewrite_vs_draft or correct_incorrect.")
+    ] = "best_worst",
     min_margin: Annotated[float, typer.Option(min=0, help="In units of what decides.")] = 0.0,
     to: Annotated[Path | None, typer.Option(help="Where the pairs go; default RUN/pairs/<strategy>-<margin>.")] = None,
     as_json: AsJson = False,
@@ -48,9 +49,7 @@ def pairs(
     from preflect.engine.run_folder import find_run
     from preflect.recipes.pairs import choose_again
 
-    if strategy not in STRATEGIES:
-        raise InputError(f"--strategy: unknown {strategy!r}; known are {', '.join(STRATEGIES)}")
-    chosen = choose_again(find_run(run), strategy, min_margin, to)
+    chosen = choose_again(find_run(run), _strategy(strategy), min_margin, to)
     document = {
         "to": str(chosen.to),
         "pairs": chosen.pairs,
@@ -64,6 +63,15 @@ def pairs(
         f"{_lines(chosen.exports, chosen.to)}"
     )
     print_result(document, text, as_json=as_json)
+
+
+def _strategy(name: str) -> Strategy:
+    from preflect.schemas.stages import Strategy
+
+    known: tuple[Strategy, ...] = get_args(Strategy)
+    if name not in known:
+        raise InputError(f"--strategy: unknown {name!r}; known are {', '.join(known)}")
+    return name
 
 
 def _documents(counts: tuple[ExportCounts, ...]) -> list[dict[str, object]]:

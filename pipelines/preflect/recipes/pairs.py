@@ -9,7 +9,8 @@ from pathlib import Path
 from preflect.engine.run_folder import RunFolder
 from preflect.export import export_run
 from preflect.schemas import ExportCounts, Rejection, Sample
-from preflect.stages.pair import Strategy, choose_pair, pair_rng
+from preflect.schemas.stages import Strategy
+from preflect.stages.pair import choose_pair, pair_rng
 
 
 @dataclass(slots=True, kw_only=True)

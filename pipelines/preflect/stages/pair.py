@@ -5,15 +5,13 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal
 
 from preflect import schemas
 from preflect.grading import is_blank, same_text
 from preflect.schemas import Rejection, Response, Sample
+from preflect.schemas.stages import Strategy
 from preflect.stages.evidence import Evidence, Finding, Open, Strength
 from preflect.stages.ranking import settle, standings
-
-Strategy = Literal["best_worst", "best_random", "rewrite_vs_draft", "correct_incorrect"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from preflect.schemas.base import Schema
 
 Aspect = Literal["instruction_following", "honesty", "truthfulness", "helpfulness"]
 Metric = Literal["ifd_ppl", "ifd_loss"]
+Strategy = Literal["best_worst", "best_random", "rewrite_vs_draft", "correct_incorrect"]
 
 
 class StageSpec(Schema):
@@ -141,7 +142,7 @@ class PairStage(StageSpec):
     """Choose a preference pair from the candidates."""
 
     stage: Literal["pair"] = "pair"
-    strategy: Literal["best_worst", "best_random", "rewrite_vs_draft", "correct_incorrect"] = "best_worst"
+    strategy: Strategy = "best_worst"
     min_margin: float = Field(default=0.0, ge=0)
     """In units of what decides: rating points, share of the grade, difference of the student's score."""
 
