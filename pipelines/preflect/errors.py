@@ -17,7 +17,7 @@ UnscorableError         a student has no score for this text: the reason is kept
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 
 class PreflectError(Exception):
@@ -74,6 +74,9 @@ class CallError(PreflectError):
     Args: reason is the short code that the rejection carries, detail what was got.
     """
 
+    cause: ClassVar[Literal["call", "reply"]] = "call"
+    """What the rejection names as its cause."""
+
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
@@ -82,6 +85,8 @@ class CallError(PreflectError):
 
 class ReplyError(CallError):
     """The reply came, and is junk, empty, a refusal or cut off."""
+
+    cause = "reply"
 
 
 class UnscorableError(PreflectError):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import combinations
+from statistics import fmean
 from typing import Any
 
 from preflect.schemas import Response, Sample, content_id
@@ -223,8 +224,4 @@ def _mean_ratings(sample: Sample) -> dict[str, float]:
     scores: dict[str, list[int]] = {}
     for rating in sample.ratings:
         scores.setdefault(rating.response_id, []).append(rating.score)
-    return {response_id: _mean(given) for response_id, given in scores.items()}
-
-
-def _mean(numbers: Sequence[int]) -> float:
-    return sum(numbers) / len(numbers)
+    return {response_id: fmean(given) for response_id, given in scores.items()}

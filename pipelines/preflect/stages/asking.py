@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from preflect.errors import CallError, ReplyError
 from preflect.ports import ChatModel, ChatReply, ChatRequest
 from preflect.prompts import PromptTemplate, load_prompt, parse_reply
-from preflect.schemas import Conversation, Instruction, Message, Rejection, Sample, Sampling, content_id
-from preflect.stages.reply_checks import check_finished, is_refusal
+from preflect.schemas import Conversation, Instruction, Message, Rejection, Response, Sample, Sampling, content_id
+from preflect.stages.reply_checks import check_answer, check_finished, is_refusal
 
 T = TypeVar("T")
 
@@ -66,6 +66,32 @@ async def ask(model: ChatModel, request: ChatRequest) -> Answer:
         return _read(await model.complete(again), again)
 
 
+async def reflect(
+    sample: Sample,
+    teacher: ChatModel,
+    prompt: PromptTemplate,
+    sampling: Sampling,
+    *,
+    stage: str,
+    then: Callable[[Sample, Response, Answer], Sample],
+) -> Sample | Rejection:
+    """Show the teacher the pair that goes on: the sample with what `then` makes of it, its draft and the answer.
+
+    An unusable reply leaves the sample as it was, with the rejection of the candidate it should have been.
+    """
+    draft = sample.response
+    if draft is None:
+        return sample.reject(stage, "filter", "no_response", "there is no response to reflect on")
+    values = {**shown(sample.instruction), "response": draft.text}
+    request = request_for(prompt, values, stage=stage, sample_id=sample.id, sampling=sampling)
+    try:
+        answer = await ask(teacher, request)
+        check_answer(answer.parts["response"], answer.reply.finish_reason)
+    except ReplyError as error:
+        return sample.evolve(rejections=(*sample.rejections, rejection_of(error, sample, stage)))
+    return then(sample, draft, answer)
+
+
 async def all_of(awaitables: Iterable[Awaitable[T]]) -> list[T]:
     """All results in order. When something fails, the first failure is raised after all have come to an end.
 
@@ -88,7 +114,7 @@ def shown(instruction: Instruction) -> dict[str, str | None]:
 
 def rejection_of(error: CallError, sample: Sample, stage: str) -> Rejection:
     """The rejection that says what became of a call."""
-    return sample.reject(stage, "reply" if isinstance(error, ReplyError) else "call", error.reason, error.detail)
+    return sample.reject(stage, error.cause, error.reason, error.detail)
 
 
 def _read(reply: ChatReply, request: ChatRequest) -> Answer:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import partial
 
-from preflect.errors import ReplyError
+from preflect.grading import same_text
 from preflect.ports import ChatModel
 from preflect.prompts import PromptTemplate, load_prompt
 from preflect.schemas import Critique, Instruction, Message, Rejection, Response, Sample, Sampling
-from preflect.stages.asking import Answer, ask, rejection_of, request_for, shown
-from preflect.stages.reply_checks import check_answer
+from preflect.stages.asking import Answer, reflect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,22 +28,12 @@ class ReflectInstruction:
 
     async def run(self, sample: Sample) -> Sample | Rejection:
         """The sample with what the teacher wrote. Raises: CallError, StoppedError."""
-        draft = sample.response
-        if draft is None:
-            return sample.reject(self.name, "filter", "no_response", "there is no response to reflect on")
-        request = request_for(
-            self.prompt,
-            {**shown(sample.instruction), "response": draft.text},
-            stage=self.name,
-            sample_id=sample.id,
-            sampling=Sampling(temperature=self.temperature, max_tokens=self.max_tokens),
-        )
-        try:
-            answer = await ask(self.teacher, request)
-            check_answer(answer.parts["response"], answer.reply.finish_reason)
-        except ReplyError as error:
-            return sample.evolve(rejections=(*sample.rejections, rejection_of(error, sample, self.name)))
-        return _with_rewrite(_with_critique(sample, answer), draft, answer)
+        sampling = Sampling(temperature=self.temperature, max_tokens=self.max_tokens)
+        return await reflect(sample, self.teacher, self.prompt, sampling, stage=self.name, then=_with_both)
+
+
+def _with_both(sample: Sample, draft: Response, answer: Answer) -> Sample:
+    return _with_rewrite(_with_critique(sample, answer), draft, answer)
 
 
 def _with_critique(sample: Sample, answer: Answer) -> Sample:
@@ -59,7 +48,7 @@ def _with_critique(sample: Sample, answer: Answer) -> Sample:
 
 def _with_rewrite(sample: Sample, draft: Response, answer: Answer) -> Sample:
     original, text = sample.instruction, answer.parts["instruction"]
-    if _folded(text) in (_folded(original.merged), _folded(original.text)):
+    if same_text(text, original.merged) or same_text(text, original.text):
         return sample
     rewrite = Instruction(
         messages=(
@@ -79,7 +68,3 @@ def _with_rewrite(sample: Sample, draft: Response, answer: Answer) -> Sample:
         provenance=answer.reply.provenance,
     )
     return sample.evolve(instructions=(*sample.instructions, rewrite), responses=(*sample.responses, response))
-
-
-def _folded(text: str) -> str:
-    return " ".join(text.split())

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import partial
 
-from preflect.errors import ReplyError
 from preflect.ports import ChatModel
 from preflect.prompts import PromptTemplate, load_prompt
 from preflect.schemas import Critique, Rejection, Response, Sample, Sampling
-from preflect.stages.asking import Answer, ask, rejection_of, request_for, shown
-from preflect.stages.reply_checks import check_answer
+from preflect.stages.asking import Answer, reflect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,22 +26,8 @@ class ReflectResponse:
 
     async def run(self, sample: Sample) -> Sample | Rejection:
         """The sample with what the teacher wrote. Raises: CallError, StoppedError."""
-        draft = sample.response
-        if draft is None:
-            return sample.reject(self.name, "filter", "no_response", "there is no response to reflect on")
-        request = request_for(
-            self.prompt,
-            {**shown(sample.instruction), "response": draft.text},
-            stage=self.name,
-            sample_id=sample.id,
-            sampling=Sampling(temperature=self.temperature, max_tokens=self.max_tokens),
-        )
-        try:
-            answer = await ask(self.teacher, request)
-            check_answer(answer.parts["response"], answer.reply.finish_reason)
-        except ReplyError as error:
-            return sample.evolve(rejections=(*sample.rejections, rejection_of(error, sample, self.name)))
-        return _with_rewrite(sample, draft, answer)
+        sampling = Sampling(temperature=self.temperature, max_tokens=self.max_tokens)
+        return await reflect(sample, self.teacher, self.prompt, sampling, stage=self.name, then=_with_rewrite)
 
 
 def _with_rewrite(sample: Sample, draft: Response, answer: Answer) -> Sample:

@@ -6,10 +6,10 @@ import asyncio
 from dataclasses import dataclass
 
 from preflect.ports import Student
-from preflect.schemas import Instruction, Rejection, Response, Sample, Selection
+from preflect.schemas import Instruction, Rejection, Response, Sample
 from preflect.schemas.stages import Metric
 from preflect.scoring import score_pair
-from preflect.stages.selection import of_metric, shown, with_new_scores
+from preflect.stages.selection import of_metric, selected, shown, with_new_scores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,14 @@ class SelectInstruction:
             return sample.reject(self.name, "filter", "no_response", "there is no response to select")
         rewrite = _rewritten_pair(sample)
         if rewrite is None:
-            return _selected(sample, sample.instruction, response, won=False, reason="no rewrite: original kept")
+            return selected(
+                sample,
+                "select_instruction",
+                sample.instruction,
+                response,
+                won=False,
+                reason="no rewrite: original kept",
+            )
         return await self._choose(sample, response, rewrite)
 
     async def _choose(self, sample: Sample, response: Response, rewrite: tuple[Instruction, Response]) -> Sample:
@@ -44,7 +51,8 @@ class SelectInstruction:
         won = before.value is not None and after.value is not None and after.value > before.value
         kept = rewrite if won else (original, response)
         reason = f"{self.metric} of rewrite {shown(after)}, of original {shown(before)}"
-        return _selected(with_new_scores(sample, *old, *new), *kept, won=won, reason=reason)
+        scored = with_new_scores(sample, *old, *new)
+        return selected(scored, "select_instruction", *kept, won=won, reason=reason)
 
 
 def _rewritten_pair(sample: Sample) -> tuple[Instruction, Response] | None:
@@ -55,14 +63,3 @@ def _rewritten_pair(sample: Sample) -> tuple[Instruction, Response] | None:
         return None
     responses = [r for r in sample.responses_to(rewrites[-1].id) if r.origin == "rewrite"]
     return (rewrites[-1], responses[-1]) if responses else None
-
-
-def _selected(sample: Sample, instruction: Instruction, response: Response, *, won: bool, reason: str) -> Sample:
-    selection = Selection(
-        stage="select_instruction",
-        instruction_id=instruction.id,
-        response_id=response.id,
-        rewrite_won=won,
-        reason=reason,
-    )
-    return sample.evolve(selections=(*sample.selections, selection))

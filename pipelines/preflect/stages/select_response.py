@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from preflect.ports import Dropped, Student
-from preflect.schemas import Rejection, Response, Sample, Selection
+from preflect.schemas import Rejection, Response, Sample
 from preflect.schemas.stages import Metric
 from preflect.scoring import score_pair
-from preflect.stages.selection import of_metric, shown, with_new_scores
+from preflect.stages.selection import of_metric, selected, shown, with_new_scores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,17 +35,16 @@ class SelectResponse:
         kept = sample.response
         if kept is None:
             return sample.reject(self.name, "filter", "no_response", "there is no response to select")
-        selected = await self._select(sample, kept)
-        selection = selected.selections[-1]
+        chosen = await self._select(sample, kept)
+        selection = chosen.selections[-1]
         if self.mode == "strict" and not selection.rewrite_won:
-            return Dropped(sample.reject(self.name, "filter", "not_selected", selection.reason), selected)
-        return await self._admit(selected, selected.response_of(selection.response_id))
+            return Dropped(sample.reject(self.name, "filter", "not_selected", selection.reason), chosen)
+        return await self._admit(chosen, chosen.response_of(selection.response_id))
 
     async def _select(self, sample: Sample, kept: Response) -> Sample:
-        rewrite = _rewritten_response(sample, kept)
+        rewrite, instruction = _rewritten_response(sample, kept), sample.instruction
         if rewrite is None:
-            return _selected(sample, kept, won=False, reason="no rewrite: response kept")
-        instruction = sample.instruction
+            return selected(sample, "select_response", instruction, kept, won=False, reason="no rewrite: response kept")
         old, new = await asyncio.gather(
             score_pair(self.student, instruction, kept, "reverse", known=sample.scores),
             score_pair(self.student, instruction, rewrite, "reverse", known=sample.scores),
@@ -53,7 +52,8 @@ class SelectResponse:
         before, after = of_metric(old, "r_ifd_ppl"), of_metric(new, "r_ifd_ppl")
         won = before.value is not None and after.value is not None and after.value < before.value
         reason = f"r_ifd_ppl of rewrite {shown(after)}, of the response before {shown(before)}"
-        return _selected(with_new_scores(sample, *old, *new), rewrite if won else kept, won=won, reason=reason)
+        scored, winner = with_new_scores(sample, *old, *new), rewrite if won else kept
+        return selected(scored, "select_response", instruction, winner, won=won, reason=reason)
 
     async def _admit(self, sample: Sample, response: Response) -> Sample | Dropped:
         instruction = sample.instruction
@@ -74,14 +74,3 @@ def _rewritten_response(sample: Sample, kept: Response) -> Response | None:
     """The newest rewrite of the response that goes on."""
     rewrites = [r for r in sample.responses if r.origin == "rewrite" and kept.id in r.parents]
     return rewrites[-1] if rewrites else None
-
-
-def _selected(sample: Sample, response: Response, *, won: bool, reason: str) -> Sample:
-    selection = Selection(
-        stage="select_response",
-        instruction_id=sample.instruction.id,
-        response_id=response.id,
-        rewrite_won=won,
-        reason=reason,
-    )
-    return sample.evolve(selections=(*sample.selections, selection))

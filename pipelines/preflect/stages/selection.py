@@ -1,10 +1,11 @@
-"""What both selections do with the student's scores."""
+"""What both selections do with the student's scores and with the pair they settle on."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
-from preflect.schemas import Sample, StudentScore
+from preflect.schemas import Instruction, Response, Sample, Selection, StudentScore
 from preflect.scoring import ScoreMetric
 
 
@@ -23,3 +24,19 @@ def with_new_scores(sample: Sample, *scores: StudentScore) -> Sample:
     """The sample with those scores that it has not got yet."""
     new = tuple(score for score in dict.fromkeys(scores) if score not in sample.scores)
     return sample.evolve(scores=(*sample.scores, *new))
+
+
+def selected(
+    sample: Sample,
+    stage: Literal["select_instruction", "select_response"],
+    instruction: Instruction,
+    response: Response,
+    *,
+    won: bool,
+    reason: str,
+) -> Sample:
+    """The sample with this pair as the one that goes on."""
+    selection = Selection(
+        stage=stage, instruction_id=instruction.id, response_id=response.id, rewrite_won=won, reason=reason
+    )
+    return sample.evolve(selections=(*sample.selections, selection))

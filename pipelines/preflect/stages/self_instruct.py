@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from preflect.errors import CallError, ReplyError, StoppedError
+from preflect.errors import CallError, StoppedError
 from preflect.ports import ChatModel, ChatRequest
 from preflect.prompts import PromptTemplate, load_prompt
 from preflect.schemas import Instruction, Message, Rejection, Sample, Sampling, content_id
@@ -155,11 +155,10 @@ class _Growth:
     def take(self, asked: _Asked, answer: Answer | CallError) -> Iterator[Sample | Rejection]:
         """What becomes of each instruction in a reply."""
         if isinstance(answer, CallError):
-            cause = "reply" if isinstance(answer, ReplyError) else "call"
             yield Rejection(
                 sample_id=asked.request.sample_id,
                 stage=self._stage.name,
-                cause=cause,
+                cause=answer.cause,
                 reason=answer.reason,
                 detail=answer.detail,
             )
