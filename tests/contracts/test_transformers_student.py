@@ -14,7 +14,7 @@ from typing import Any, Literal, cast
 
 import pytest
 
-from preflect.adapters.transformers import TransformersScorer
+from preflect.adapters.transformers import TransformersScorer, check_transformers
 from preflect.errors import InputError, MissingPartError
 from preflect.ports import ScoreQuery
 from preflect.schemas import TransformersStudent
@@ -234,3 +234,35 @@ def _changed(folder: Path, tmp_path: Path, change: Callable[[Any], object]) -> P
     change(model)
     model.save_pretrained(changed)
     return changed
+
+
+# Before a run begins
+
+
+def test_a_usable_student_passes_without_its_weights_being_read(tiny_lm: TinyLm, tmp_path: Path) -> None:
+    copy = shutil.copytree(tiny_lm("llama"), tmp_path / "copy")
+    (copy / "model.safetensors").write_bytes(b"not read yet")
+    check_transformers(TransformersStudent(model=str(copy), template="chat", device="cpu"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        ("gpt2", {"template": "chat"}, "has no chat template; choose template vicuna"),
+        ("gpt2", {"template": "gpt2", "max_length": 4096}, "max_length 4096 is more than the 512 positions"),
+        ("llama", {"device": "cuda:99"}, "cannot be loaded on cuda:99: "),
+        ("nowhere", {}, r"student '.*nowhere' cannot be loaded on cpu: .*; give the folder"),
+        ("empty", {}, "cannot be loaded on cpu: "),
+        ("weightless", {}, "the folder holds no weights, neither .safetensors nor .bin"),
+    ],
+)
+def test_what_is_wrong_with_a_student_is_found_without_its_weights(
+    kind: str, options: dict[str, Any], message: str, tiny_lm: TinyLm, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    ignored = shutil.ignore_patterns("*.safetensors")
+    shutil.copytree(tiny_lm("llama"), tmp_path / "weightless", ignore=ignored)
+    folder = tiny_lm("llama" if kind == "llama" else "gpt2") if kind in {"llama", "gpt2"} else tmp_path / kind
+    spec = TransformersStudent.model_validate({"model": str(folder), "device": "cpu", **options})
+    with pytest.raises(InputError, match=message):
+        check_transformers(spec)

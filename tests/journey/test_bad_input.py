@@ -295,6 +295,22 @@ def test_a_model_that_no_stage_uses_need_not_answer(preflect: Run, recipe: Path)
     assert preflect("run", recipe.name).returncode == 0
 
 
+@pytest.mark.parametrize("words", [(), ("--engine", "distilabel")], ids=["local", "distilabel"])
+def test_a_student_that_is_not_there_is_found_before_the_first_call(
+    words: Sequence[str], tmp_path: Path, preflect: Run, recipe: Path, endpoint: Endpoint
+) -> None:
+    change(recipe, "{kind: ppm}", "{kind: transformers, model: ./no-such-student}")
+    change(
+        recipe,
+        "{stage: respond, model: teacher}",
+        "{stage: respond, model: teacher}\n  - {stage: reflect_instruction, model: teacher}"
+        "\n  - {stage: select_instruction, model: student}",
+    )
+    said = refusal(preflect("run", recipe.name, *words), endpoint, tmp_path)
+    assert said.startswith("recipe.yaml:6: models.student: student './no-such-student' cannot be loaded on ")
+    assert said.endswith("give the folder of a causal language model with its tokenizer, or its name on the Hub")
+
+
 # Commands
 
 

@@ -13,7 +13,8 @@ from preflect.adapters.ppm import PpmScorer
 from preflect.adapters.score_table import check_table_path, write_table
 from preflect.errors import InputError
 from preflect.ports import ScoreQuery
-from preflect.recipes.score import SCORE_SCHEMA, PairScores, build_student, pairs_of_rows, parse_student, score_dataset
+from preflect.recipes.score import SCORE_SCHEMA, PairScores, pairs_of_rows, score_dataset
+from preflect.recipes.students import build_student, parse_student
 from preflect.schemas import Message, PpmStudent, TransformersStudent
 from preflect.scoring import ifd_loss, ifd_ppl, r_ifd_ppl
 

@@ -6,6 +6,7 @@ import hashlib
 import logging
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from preflect.errors import InputError, MissingPartError, RunError, UnscorableError
@@ -122,33 +123,54 @@ def token_costs(logits: torch.Tensor, ids: Sequence[int], first: int) -> torch.T
     return torch.cat(costs).double()
 
 
-def load_causal_lm(spec: TransformersStudent) -> CausalLm:
+def load_causal_lm(spec: TransformersStudent, *, weights: bool = True) -> CausalLm:
     """Load model and tokenizer, ready to score.
 
+    Args: without weights the model has its shapes alone, which takes no memory and cannot score.
     Raises: MissingPartError: torch or transformers is not installed; InputError: no such model, or not a causal one.
     """
     try:
         import torch  # noqa: PLC0415  # heavy
         from safetensors import SafetensorError  # noqa: PLC0415
-        from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415  # heavy
+        from transformers import AutoTokenizer  # noqa: PLC0415  # heavy
     except ImportError as error:
         raise MissingPartError(
             f"a student of kind transformers needs torch and transformers ({error}); pip install 'preflect[student]'"
         ) from error
     _log.info("loading student %s", spec.model)
-    # The library's stubs leave these two partly untyped.
-    models, tokenizers = cast("Any", AutoModelForCausalLM), cast("Any", AutoTokenizer)
     device = ("cuda" if torch.cuda.is_available() else "cpu") if spec.device == "auto" else spec.device
     try:
         with _no_progress_bars():
-            tokenizer: Tokenizer = tokenizers.from_pretrained(spec.model, revision=spec.revision)
-            model = models.from_pretrained(spec.model, revision=spec.revision, dtype=spec.dtype).eval().to(device)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+            # The library's stubs leave it partly untyped.
+            tokenizer: Tokenizer = cast("Any", AutoTokenizer).from_pretrained(spec.model, revision=spec.revision)
+            model = _weighty(spec, device) if weights else _weightless(spec, device)
+    # torch that was built for other devices raises AssertionError.
+    except (AssertionError, OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise InputError(
             f"student {spec.model!r} cannot be loaded on {device}: {error}; give the folder of a causal language model "
             "with its tokenizer, or its name on the Hub"
         ) from error
     return CausalLm(spec.model, model, tokenizer)
+
+
+def _weighty(spec: TransformersStudent, device: str) -> Any:
+    from transformers import AutoModelForCausalLM  # noqa: PLC0415  # heavy
+
+    models = cast("Any", AutoModelForCausalLM)
+    return models.from_pretrained(spec.model, revision=spec.revision, dtype=spec.dtype).eval().to(device)
+
+
+def _weightless(spec: TransformersStudent, device: str) -> Any:
+    import torch  # noqa: PLC0415  # heavy
+    from transformers import AutoConfig, AutoModelForCausalLM  # noqa: PLC0415
+
+    folder = Path(spec.model)
+    if folder.is_dir() and not any(path.suffix in {".safetensors", ".bin"} for path in folder.iterdir()):
+        raise ValueError("the folder holds no weights, neither .safetensors nor .bin")
+    torch.empty(0, device=device)
+    config = cast("Any", AutoConfig).from_pretrained(spec.model, revision=spec.revision)
+    with torch.device("meta"):
+        return cast("Any", AutoModelForCausalLM).from_config(config)
 
 
 @contextmanager

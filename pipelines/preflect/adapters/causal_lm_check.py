@@ -31,16 +31,28 @@ def check_causal_lm(lm: CausalLm, name: str, *, half_precision: bool) -> None:
     Raises: InputError: ids outside the embedding, ids that do not decode to the text, losses above those of guessing,
     or losses that depend on what follows a text.
     """
-    texts = [[*lm.leading, *lm.encode(text)] for text in _PLAIN]
-    _check_ids(lm, name, texts)
-    _check_round_trip(lm, name)
+    texts = _texts(lm)
+    check_tokenizer(lm, name)
     costs = [token_costs(lm.logits([ids])[0], ids, 1).mean().item() for ids in texts]
     _check_losses(lm, name, costs)
     _check_padding(lm, name, texts, costs, _PADDING_TOLERANCE_HALF if half_precision else _PADDING_TOLERANCE)
 
 
-def _check_ids(lm: CausalLm, name: str, texts: Sequence[Sequence[int]]) -> None:
-    highest = max(lm.tokenizer.vocab_size - 1, *(max(ids) for ids in texts))
+def check_tokenizer(lm: CausalLm, name: str) -> None:
+    """What the tokenizer can show without the model's weights.
+
+    Raises: InputError: ids outside the embedding, or ids that do not decode to the text.
+    """
+    _check_ids(lm, name)
+    _check_round_trip(lm, name)
+
+
+def _texts(lm: CausalLm) -> list[list[int]]:
+    return [[*lm.leading, *lm.encode(text)] for text in _PLAIN]
+
+
+def _check_ids(lm: CausalLm, name: str) -> None:
+    highest = max(lm.tokenizer.vocab_size - 1, *(max(ids) for ids in _texts(lm)))
     if highest >= lm.embeddings:
         raise InputError(
             f"student {name!r}: its tokenizer has ids up to {highest}, its model knows {lm.embeddings}; "

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from preflect.adapters.causal_lm import CausalLm, load_causal_lm
-from preflect.adapters.causal_lm_check import check_causal_lm
+from preflect.adapters.causal_lm_check import check_causal_lm, check_tokenizer
 from preflect.errors import InputError, UnscorableError
 from preflect.ports import NllPair, ScoreQuery
 from preflect.schemas import TransformersStudent
@@ -69,6 +69,18 @@ class TransformersScorer:
         if leading:
             return passes_after_bos(prefix, joint, alone, bos=len(leading), max_length=self._max_length)
         return passes_without_bos(prefix, joint, alone, max_length=self._max_length)
+
+
+def check_transformers(spec: TransformersStudent) -> None:
+    """See all that can be seen of a student without its weights, so that what is wrong is found before a run begins.
+
+    Raises: MissingPartError and InputError as `TransformersScorer` does.
+    """
+    lm = load_causal_lm(spec, weights=False)
+    _max_length(spec, lm)
+    check_tokenizer(lm, spec.model)
+    if spec.template == "chat":
+        lm.chat_prompt("Hello.", None)
 
 
 def _public_name(model: str) -> str:

@@ -41,7 +41,7 @@ def score(
     """
     from preflect.adapters.score_table import check_table_path
     from preflect.cli.scores_out import write_scores
-    from preflect.recipes.score import parse_student
+    from preflect.recipes.students import parse_student
 
     if out:
         check_table_path(out)
@@ -73,7 +73,8 @@ def _input(path: str, columns: Sequence[str], limit: int | None) -> InputSpec:
 
 async def _all_scores(rows: InputSpec, spec: StudentSpec, publish: Publish) -> list[PairScores]:
     from preflect.adapters.reading import read_rows, survey
-    from preflect.recipes.score import build_student, pairs_of_rows, score_dataset
+    from preflect.recipes.score import pairs_of_rows, score_dataset
+    from preflect.recipes.students import build_student
 
     found = survey(rows)
     if not found.has_response:

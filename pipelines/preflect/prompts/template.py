@@ -81,6 +81,11 @@ def load_prompt(name: str) -> PromptTemplate:
     )
 
 
+def has_prompt(name: str) -> bool:
+    """Whether there is a prompt of this name."""
+    return _ROOM.joinpath(f"{name}.md").is_file()
+
+
 def _read(*path: str) -> str:
     file = _ROOM.joinpath(*path)
     if not file.is_file():

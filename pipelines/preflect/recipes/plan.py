@@ -19,17 +19,16 @@ from preflect.engine.local import LocalRunner
 from preflect.engine.plan import Plan, Runner
 from preflect.engine.run_folder import RunFolder
 from preflect.errors import DataError
-from preflect.prompts import load_prompt
+from preflect.prompts import has_prompt, load_prompt
 from preflect.recipes.finish import export, report
 from preflect.recipes.locate import Source
 from preflect.recipes.order import check_order
 from preflect.recipes.read import LoadedRecipe, load_recipe
 from preflect.recipes.stages import connect
+from preflect.recipes.students import check_students
 from preflect.schemas import OpenAIModel, Recipe, SimModel
 
 ENTRY: Final = "preflect.recipes.plan:plan_of_run"
-
-_PROMPTED: Final = ("self_instruct", "reflect_instruction", "reflect_response", "judge_aspects")
 
 
 def load(path: Path | str, overrides: Sequence[str] = (), *, skip_bad_rows: bool = False) -> Plan:
@@ -44,6 +43,7 @@ def load(path: Path | str, overrides: Sequence[str] = (), *, skip_bad_rows: bool
     if found.bad_count and not skip_bad_rows:
         raise DataError(found.complaint(loaded.recipe.input.path))
     notes = check_order(recipe, has_response=found.has_response, source=loaded.source)
+    check_students(recipe, loaded.source)
     simulated = check_endpoints(recipe, loaded.source)
     return replace(make_plan(recipe, found, simulated=simulated), notes=notes)
 
@@ -100,14 +100,16 @@ def plan_to_resume(folder: RunFolder, *, budget_usd: float | None = None) -> Pla
     overrides = () if budget_usd is None else (f"limits.budget_usd={budget_usd!r}",)
     loaded = load_recipe(folder.recipe_path, overrides)
     manifest = folder.manifest()
+    simulated = False
+    if manifest.status != "done":
+        check_students(loaded.recipe, loaded.source)
+        simulated = check_endpoints(loaded.recipe, loaded.source)
     # What was simulated once stays so, whatever answers now.
-    simulated = manifest.status != "done" and check_endpoints(loaded.recipe, loaded.source)
     return make_plan(loaded.recipe, survey(loaded.recipe.input), simulated=manifest.simulated or simulated)
 
 
 def _plan(recipe: Recipe, rows: int, sha256: str, *, simulated: bool) -> Plan:
     runner: Runner = LocalRunner() if recipe.engine == "local" else DistilabelRunner()
-    prompts = [stage.stage for stage in recipe.stages if stage.stage in _PROMPTED]
     return Plan(
         recipe=recipe,
         input_rows=min(rows, recipe.input.limit or rows),
@@ -119,9 +121,15 @@ def _plan(recipe: Recipe, rows: int, sha256: str, *, simulated: bool) -> Plan:
         entry=ENTRY,
         export=export,
         report=report,
-        prompts={name: load_prompt(name).version for name in prompts},
+        prompts=_prompts(recipe),
         simulated=simulated or any(isinstance(model, SimModel) for model in recipe.models.values()),
     )
+
+
+def _prompts(recipe: Recipe) -> dict[str, str]:
+    """Version by name: each stage's prompt bears its name, and all of them ask once more with `repair`."""
+    own = [stage.stage for stage in recipe.stages if has_prompt(stage.stage)]
+    return {name: load_prompt(name).version for name in (*own, *(["repair"] if own else []))}
 
 
 @contextmanager

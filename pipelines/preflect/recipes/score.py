@@ -1,4 +1,4 @@
-"""Students by name, and the scores of a whole dataset: what `preflect score` does."""
+"""The scores of a whole dataset: what `preflect score` does."""
 
 from __future__ import annotations
 
@@ -9,17 +9,12 @@ from itertools import islice
 from typing import Final
 
 import polars as pl
-from pydantic import TypeAdapter, ValidationError
 
 from preflect.adapters.input_row import BadRow, InputRow
-from preflect.adapters.ppm import PpmScorer
-from preflect.errors import InputError
 from preflect.ports import Student
-from preflect.schemas import Instruction, PpmStudent, Response, StudentScore, StudentSpec
+from preflect.schemas import Instruction, Response, StudentScore
 from preflect.scoring import score_pair
 
-_SPEC: Final[TypeAdapter[StudentSpec]] = TypeAdapter(StudentSpec)
-_KINDS: Final = "ppm, transformers:FOLDER or transformers:ORG/NAME"
 _WINDOW: Final = 256
 """Rows asked about together: enough for a student that computes in batches, few enough for any memory."""
 
@@ -75,35 +70,6 @@ SCORE_SCHEMA: Final = pl.Schema(
 """The columns of PairScores as a table."""
 
 
-def parse_student(
-    text: str, *, template: str | None = None, dtype: str | None = None, max_length: int | None = None
-) -> StudentSpec:
-    """The student that `KIND:MODEL` names, with those options that are not None.
-
-    Raises: InputError: an unknown kind, a missing model, or an option that this kind does not have.
-    """
-    kind, _, model = text.partition(":")
-    if kind not in {"ppm", "transformers"} or (kind == "transformers") != bool(model):
-        raise InputError(f"student {text!r} is not one of {_KINDS}")
-    given = {"model": model or None, "template": template, "dtype": dtype, "max_length": max_length}
-    try:
-        return _SPEC.validate_python({"kind": kind, **{k: v for k, v in given.items() if v is not None}})
-    except ValidationError as error:
-        raise InputError("; ".join(_complaint(kind, e["loc"], e["msg"], e["input"]) for e in error.errors())) from error
-
-
-def build_student(spec: StudentSpec) -> Student:
-    """The student itself; one of kind `transformers` is loaded and checked here, which takes seconds.
-
-    Raises: MissingPartError: its packages are not installed; InputError: its model is not usable.
-    """
-    if isinstance(spec, PpmStudent):
-        return PpmScorer(spec)
-    from preflect.adapters.transformers import TransformersScorer  # noqa: PLC0415  # its libraries are an extra
-
-    return TransformersScorer(spec)
-
-
 def pairs_of_rows(rows: Iterable[InputRow | BadRow]) -> Iterator[DatasetPair]:
     """Rows as they are read, as pairs; a row without an id of its own is named by its number."""
     for row in rows:
@@ -155,11 +121,3 @@ def _line(row_id: str, student: Student, records: Iterable[StudentScore], reason
         revision=student.revision,
         template=student.template,
     )
-
-
-def _complaint(kind: str, place: tuple[int | str, ...], message: str, got: object) -> str:
-    # The first part of the place is the kind, which the user did not write as a key.
-    option = ".".join(str(part) for part in place[1:]) or "student"
-    if message.startswith("Extra inputs"):
-        return f"a student of kind {kind} has no option {option}, got {got!r}; leave it out"
-    return f"{option} of a student of kind {kind}: {message}, got {got!r}"

@@ -11,7 +11,7 @@ from preflect.adapters.sim_process import simulated_name
 from preflect.curation.dedup import Dedup
 from preflect.engine.plan import Connected, Phase, Wiring, stage_names
 from preflect.ports import ChatModel, Stage, Student, WholeSetStage
-from preflect.recipes.score import build_student
+from preflect.recipes.students import build_student
 from preflect.schemas import ChatModelSpec, OpenAIModel, Recipe
 from preflect.schemas import stages as spec
 from preflect.stages.grade import Grade
