@@ -1,4 +1,4 @@
-"""Where the seeds, rubrics and recipes are that travel with preflect."""
+"""Where the seeds and recipes are that travel with preflect."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from preflect.errors import DataError
 # A wheel holds them inside the package; an editable checkout in `data/` at its top. The namespace package has no single
 # folder of its own, so both are found from this file.
 _HOMES: Final = tuple(Path(__file__).resolve().parents[level] / "data" for level in (1, 3))
-_KINDS: Final = ("seeds", "rubrics", "recipes")
+_KINDS: Final = ("seeds", "recipes")
 
 
 def shipped(relative: str) -> Path:
