@@ -12,8 +12,9 @@ from preflect.schemas import Instruction, Sample
 class Split:
     """Samples grouped by the instructions they share, their own rewrites included.
 
-    A group's side follows from the hash of its texts and the seed alone. So a sample keeps its side from one export to
-    the next, whatever else is exported, and a larger test fraction only ever moves rows from train to test.
+    A group's side follows from the seed and the smallest of its samples' ids and its texts' hashes alone. So a sample
+    keeps its side from one export to the next as long as its group is the same: a new sample that shares an instruction
+    with it, or joins its group to another, may move it. A larger test fraction only ever moves rows from train to test.
     """
 
     def __init__(self, test_fraction: float, seed: int) -> None:
