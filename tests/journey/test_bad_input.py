@@ -228,6 +228,7 @@ def test_skipped_rows_are_kept_with_their_reason_and_the_rest_runs(
     assert pl.read_parquet(run / "rejections.parquet")["reason"].to_list() == ["no_instruction"] * 25
     manifest = RunFolder(run).manifest()
     assert (manifest.input_rows, manifest.input_rejected, manifest.stages[0].rows_in) == (50, 25, 25)
+    assert manifest.skipped_bad_rows
 
 
 # Endpoints

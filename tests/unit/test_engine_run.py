@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -18,6 +20,7 @@ from hypothesis import strategies as st
 from preflect.engine import Watch, resume, run
 from preflect.engine.dataset import BLOCK
 from preflect.engine.local import LocalRunner
+from preflect.engine.lock import sole_use
 from preflect.engine.plan import Connected, Phase, Plan, Wiring
 from preflect.engine.progress import Snapshot
 from preflect.engine.run_folder import RunFolder
@@ -89,6 +92,10 @@ def no_report(_folder: RunFolder, _manifest: Manifest) -> None:
 
 def no_export(_: RunFolder) -> tuple[ExportCounts, ...]:
     return ()
+
+
+def full_disk(_: RunFolder) -> tuple[ExportCounts, ...]:
+    raise OSError(28, "No space left on device")
 
 
 def make_plan(patience: list[int] | None = None, *, ill: bool = False) -> Plan:
@@ -237,3 +244,64 @@ def test_progress_knows_how_many_samples_each_phase_has_and_which_are_finished(t
     resume(make_plan(), RunFolder(tmp_path / "run"), Watch(publish=seen.append))
     assert {snapshot.total for snapshot in seen} == {rows}
     assert seen[-1].finished == rows
+
+
+def test_a_folder_that_another_run_takes_first_is_left_as_it_is(tmp_path: Path, whole: RunFolder) -> None:
+    folder = RunFolder(tmp_path / "run")
+    with ThreadPoolExecutor(1) as thread:
+        with sole_use(folder.live_path):
+            late = thread.submit(run, make_plan(), folder.path)
+            time.sleep(0.3)
+            assert not folder.recipe_path.exists()
+            folder.write_manifest(whole.manifest())
+        with pytest.raises(InputError, match="already holds a run; go on with `preflect resume"):
+            late.result()
+    assert folder.manifest() == whole.manifest()
+    assert not folder.recipe_path.exists()
+
+
+@pytest.mark.parametrize(
+    ("end", "status", "message"),
+    [
+        (OSError(28, "No space left on device"), "failed", "OSError: [Errno 28] No space left on device"),
+        (MemoryError(), "failed", "MemoryError: "),
+        (KeyboardInterrupt(), "stopped", "ended at once on request"),
+    ],
+)
+def test_whatever_ends_a_run_is_written_down_and_comes_out_as_it_is(
+    end: BaseException, status: str, message: str, tmp_path: Path
+) -> None:
+    def break_off(_: RunFolder) -> tuple[ExportCounts, ...]:
+        raise end
+
+    with pytest.raises(type(end)):
+        run(replace(make_plan(), export=break_off), tmp_path / "run")
+    manifest = RunFolder(tmp_path / "run").manifest()
+    assert (manifest.status, manifest.message) == (status, message)
+    assert manifest.finished_at
+    assert resume(make_plan(), RunFolder(tmp_path / "run")).manifest.status == "done"
+
+
+def with_recipe(**changes: object) -> Plan:
+    plan = make_plan()
+    return replace(plan, recipe=Recipe.model_validate_json(json.dumps(plan.recipe.model_dump(mode="json") | changes)))
+
+
+TEACHER = {"kind": "openai", "model": "m", "temperature": 0.5}
+
+
+def test_a_recipe_that_asks_for_other_work_is_not_gone_on_with_but_its_limits_and_addresses_may_change(
+    tmp_path: Path,
+) -> None:
+    first = replace(with_recipe(models={"teacher": TEACHER}), export=full_disk)
+    with pytest.raises(OSError, match="No space"):
+        run(first, tmp_path / "run")
+    folder = RunFolder(tmp_path / "run")
+    for changes in ({"models": {"teacher": TEACHER | {"temperature": 0.7}}}, {"seed": 8}):
+        other = with_recipe(**({"models": {"teacher": TEACHER}} | changes))
+        with pytest.raises(InputError, match=r"recipe\.yaml has changed since the run began.*only limits"):
+            resume(other, folder)
+    elsewhere = TEACHER | {"base_url": "http://other/v1", "concurrency": 3, "api_key_env": "OTHER_KEY"}
+    plan = with_recipe(models={"teacher": elsewhere}, limits={"open_samples": 7})
+    assert resume(plan, folder).manifest.status == "done"
+    assert folder.recipe() == plan.recipe

@@ -106,6 +106,7 @@ def resume(
 
     folder = find_run(run)
     plan = plan_to_resume(folder, budget_usd=budget_usd)
+    _print_notes(plan)
     with watched(quiet=quiet or as_json) as watch:
         result = go_on(plan, folder, watch)
     print_summary(result, as_json=as_json)
@@ -115,11 +116,15 @@ def _carry_out(make_plan: Callable[[], Plan], path: Path | None, *, quiet: bool,
     from preflect.engine import run as start
 
     plan = make_plan()
-    for note in plan.notes:
-        print(f"note: {note}", file=sys.stderr)
+    _print_notes(plan)
     with watched(quiet=quiet or as_json) as watch:
         result = start(plan, path, watch)
     print_summary(result, as_json=as_json)
+
+
+def _print_notes(plan: Plan) -> None:
+    for note in plan.notes:
+        print(f"note: {note}", file=sys.stderr)
 
 
 def print_summary(result: RunResult, *, as_json: bool) -> None:

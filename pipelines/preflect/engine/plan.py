@@ -114,6 +114,8 @@ class Plan:
     """Version of each prompt that the stages use, by name."""
     notes: tuple[str, ...] = ()
     """What is allowed in the recipe, and probably not meant."""
+    skip_bad_rows: bool = False
+    """Whether the run may begin although rows of the input can't be used."""
     simulated: bool = False
     """Whether any model is simulated, by the recipe or by what its endpoint says of itself."""
 

@@ -6,13 +6,13 @@ import platform
 import shutil
 import time
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from preflect.engine.counts import count_stages
 from preflect.engine.journal import open_journal
@@ -23,7 +23,9 @@ from preflect.engine.run_folder import RunFolder, new_run_path
 from preflect.engine.sitting import Sitting
 from preflect.engine.storage import write_rejections
 from preflect.errors import BudgetError, InputError, PreflectError, StoppedError
-from preflect.schemas import Manifest, Rejection, Sample, content_id
+from preflect.schemas import Manifest, Recipe, Rejection, Sample, content_id
+
+_WAY_TO_A_MODEL: Final = ("concurrency", "rpm", "tpm", "base_url", "timeout_s", "api_key_env")
 
 _VERSIONS_OF: Final = ("preflect", "openai", "distilabel", "polars", "pydantic")
 
@@ -61,30 +63,47 @@ def run(plan: Plan, path: Path | None = None, watch: Watch | None = None) -> Run
     Raises: StoppedError with everything kept and how to resume; RunError; InputError when the folder holds a run.
     """
     folder = RunFolder(path or new_run_path(plan.recipe))
+    _check_free(folder)
+    with sole_use(folder.live_path):
+        # Another process may have begun a run here while this one waited for the folder.
+        _check_free(folder)
+        folder.write_recipe(plan.recipe)
+        folder.write_manifest(_first_manifest(plan))
+        return _sit(plan, folder, watch or Watch())
+
+
+def _check_free(folder: RunFolder) -> None:
     if folder.manifest_path.exists():
         raise InputError(
             f"{folder.path} already holds a run; go on with `preflect resume {folder.path}`, or name another folder"
         )
-    folder.path.mkdir(parents=True, exist_ok=True)
-    folder.write_recipe(plan.recipe)
-    folder.write_manifest(_first_manifest(plan))
-    return _sit(plan, folder, watch or Watch())
 
 
 def resume(plan: Plan, folder: RunFolder, watch: Watch | None = None) -> RunResult:
     """Go on with a run that was stopped or killed; a finished one is returned as it is.
 
-    Raises: as `run`; InputError when the input is no longer what the run began with.
+    Raises: as `run`; InputError when input or recipe are no longer what the run began with.
     """
-    manifest = folder.manifest()
-    if manifest.status == "done":
+    if (manifest := folder.manifest()).status == "done":
         return RunResult(folder, manifest)
+    with sole_use(folder.live_path):
+        if (manifest := folder.manifest()).status == "done":
+            return RunResult(folder, manifest)
+        _check_unchanged(plan, folder, manifest)
+        return _sit(plan, folder, watch or Watch())
+
+
+def _check_unchanged(plan: Plan, folder: RunFolder, manifest: Manifest) -> None:
     if manifest.input_sha256 != plan.input_sha256:
         raise InputError(
             f"{plan.recipe.input.path} has changed since the run began (sha256 {plan.input_sha256[:12]}…, was "
             f"{manifest.input_sha256[:12]}…): put it back, or start a new run"
         )
-    return _sit(plan, folder, watch or Watch())
+    if manifest.work_id not in ("", _work_id(plan.recipe)):
+        raise InputError(
+            f"{folder.recipe_path} has changed since the run began, and what is done would not be of one recipe: put "
+            f"it back, or start a new run; only limits and a model's {', '.join(_WAY_TO_A_MODEL)} may change on the way"
+        )
 
 
 def _first_manifest(plan: Plan) -> Manifest:
@@ -97,7 +116,9 @@ def _first_manifest(plan: Plan) -> Manifest:
         input_path=plan.recipe.input.path,
         input_sha256=plan.input_sha256,
         input_rows=plan.input_rows,
+        skipped_bad_rows=plan.skip_bad_rows,
         recipe_id=_recipe_id(plan),
+        work_id=_work_id(plan.recipe),
         versions={"python": platform.python_version()} | {name: version(name) for name in _VERSIONS_OF},
         prompts=dict(plan.prompts),
         started_at=_now(),
@@ -108,12 +129,18 @@ def _recipe_id(plan: Plan) -> str:
     return content_id(plan.recipe.model_dump(mode="json"))
 
 
+def _work_id(recipe: Recipe) -> str:
+    way: set[str] = {*_WAY_TO_A_MODEL}
+    return content_id(recipe.model_dump(mode="json", exclude={"limits": True, "models": {"__all__": way}}))
+
+
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _sit(plan: Plan, folder: RunFolder, watch: Watch) -> RunResult:
-    with sole_use(folder.live_path), _reasons_kept(folder):
+    """From here to the end or the next stop; the folder is this process's alone."""
+    with _reasons_kept(folder):
         # A later sitting may bring a larger budget.
         folder.write_recipe(plan.recipe)
         folder.write_manifest(
@@ -142,17 +169,27 @@ def _reasons_kept(folder: RunFolder) -> Generator[None]:
     """Write down why a sitting ended before its time, and say how to go on."""
     try:
         yield
+    except StoppedError as error:
+        _write_down(folder, "stopped", str(error))
+        larger = " --budget-usd MORE" if isinstance(error, BudgetError) else ""
+        hint = f"everything is kept: go on with `preflect resume {folder.path}{larger}`"
+        raise type(error)(f"{error}\n{hint}") from error
     except PreflectError as error:
-        status = "stopped" if isinstance(error, StoppedError) else "failed"
-        with open_journal(folder.journal_path) as journal:
-            spent, seconds = journal.counts(), round(journal.counter("wall_seconds"), 3)
-        stopped = folder.manifest().evolve(status=status, message=str(error), calls=spent, seconds=seconds)
-        folder.write_manifest(stopped.evolve(finished_at=_now()))
-        if isinstance(error, StoppedError):
-            larger = " --budget-usd MORE" if isinstance(error, BudgetError) else ""
-            hint = f"everything is kept: go on with `preflect resume {folder.path}{larger}`"
-            raise type(error)(f"{error}\n{hint}") from error
+        _write_down(folder, "failed", str(error))
         raise
+    except KeyboardInterrupt:
+        _write_down(folder, "stopped", "ended at once on request")
+        raise
+    except BaseException as error:
+        # Disk full, no memory, a fault of ours: a run that is over must not stand there as running.
+        _write_down(folder, "failed", f"{type(error).__name__}: {error}")
+        raise
+
+
+def _write_down(folder: RunFolder, status: Literal["stopped", "failed"], message: str) -> None:
+    # On a full disk this fails as well, and the first failure is the one to tell of.
+    with suppress(OSError):
+        folder.write_manifest(folder.manifest().evolve(status=status, message=message, finished_at=_now()))
 
 
 def _carry_phases(plan: Plan, folder: RunFolder, watch: Watch, endpoints: Mapping[str, str]) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +27,7 @@ from preflect.recipes.order import check_order
 from preflect.recipes.read import LoadedRecipe, load_recipe
 from preflect.recipes.stages import connect
 from preflect.recipes.students import check_students
-from preflect.schemas import OpenAIModel, Recipe, SimModel
+from preflect.schemas import Manifest, OpenAIModel, Recipe, SimModel
 
 ENTRY: Final = "preflect.recipes.plan:plan_of_run"
 
@@ -45,7 +46,7 @@ def load(path: Path | str, overrides: Sequence[str] = (), *, skip_bad_rows: bool
     notes = check_order(recipe, has_response=found.has_response, source=loaded.source)
     check_students(recipe, loaded.source)
     simulated = check_endpoints(recipe, loaded.source)
-    return replace(make_plan(recipe, found, simulated=simulated), notes=notes)
+    return replace(make_plan(recipe, found, simulated=simulated), notes=notes, skip_bad_rows=skip_bad_rows)
 
 
 def check_endpoints(recipe: Recipe, source: Source) -> bool:
@@ -105,7 +106,21 @@ def plan_to_resume(folder: RunFolder, *, budget_usd: float | None = None) -> Pla
         check_students(loaded.recipe, loaded.source)
         simulated = check_endpoints(loaded.recipe, loaded.source)
     # What was simulated once stays so, whatever answers now.
-    return make_plan(loaded.recipe, survey(loaded.recipe.input), simulated=manifest.simulated or simulated)
+    plan = make_plan(loaded.recipe, survey(loaded.recipe.input), simulated=manifest.simulated or simulated)
+    return replace(plan, notes=tuple(_changes(plan, manifest)), skip_bad_rows=manifest.skipped_bad_rows)
+
+
+def _changes(plan: Plan, manifest: Manifest) -> Iterator[str]:
+    """What is no longer as it was when the run began, though nobody touched its recipe or its input."""
+    began, now = manifest.versions.get("preflect"), version("preflect")
+    if began != now:
+        yield f"the run began with preflect {began}, this is {now}; to end it as it began, resume with that version"
+    for name, wording in plan.prompts.items():
+        if (before := manifest.prompts.get(name)) != wording:
+            yield (
+                f"prompt '{name}' has changed since the run began ({before or 'none'}, now {wording}): its calls are "
+                "asked and paid again, and the run's samples will come of both; to avoid it, put the prompt back"
+            )
 
 
 def _plan(recipe: Recipe, rows: int, sha256: str, *, simulated: bool) -> Plan:

@@ -66,8 +66,12 @@ class Manifest(Schema):
     input_sha256: str
     input_rows: int = 0
     input_rejected: int = 0
+    skipped_bad_rows: bool = False
+    """Whether the run was told to leave rows out that it could not use."""
     recipe_id: str
     """Content hash of the recipe as run."""
+    work_id: str = ""
+    """Content hash of what the results depend on: the recipe without its limits and the way to its models."""
     versions: dict[str, str]
     prompts: dict[str, str] = Field(default_factory=dict)
     """Prompt name to version."""
