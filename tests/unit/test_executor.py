@@ -196,7 +196,7 @@ def test_a_closed_gate_ends_the_stream_after_what_was_open() -> None:
 
 def test_a_broken_stage_fails_the_run_and_names_the_error() -> None:
     with pytest.raises(
-        RunError, match="stage 'fail' broke on sample [0-9a-f]{20}: ZeroDivisionError: division by zero"
+        RunError, match=r"stage 'fail' broke on sample [0-9a-f]{20}: ZeroDivisionError: division by zero"
     ):
         run_all(executor(Fail(error=ZeroDivisionError("division by zero"))), 3)
 
