@@ -65,8 +65,11 @@ class ScoreQuery:
 
     direction: Literal["forward", "reverse"]
     instruction: str
+    """All turns as one text, where there are several."""
     input: str | None
     response: str
+    messages: Conversation | None = None
+    """The turns themselves, input merged, where there are several: for templates that have roles."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

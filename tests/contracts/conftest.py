@@ -60,7 +60,7 @@ def _save(kind: TinyKind, folder: Path) -> None:
                 num_attention_heads=4,
                 num_key_value_heads=2,
                 max_position_embeddings=512,
-                initializer_range=0.08,
+                initializer_range=0.06,
             )
         )
         if kind == "llama"

@@ -17,9 +17,9 @@ import pytest
 from preflect.adapters.transformers import TransformersScorer, check_transformers
 from preflect.errors import InputError, MissingPartError
 from preflect.ports import ScoreQuery
-from preflect.schemas import TransformersStudent
+from preflect.schemas import Instruction, Message, Response, TransformersStudent
 from preflect.schemas.models import Template
-from preflect.scoring import ifd_ppl, prompt_and_target
+from preflect.scoring import ifd_ppl, prompt_and_target, query_for
 from preflect.scoring.templates import TEMPLATES
 
 TinyLm = Callable[[str], Path]
@@ -104,6 +104,44 @@ async def test_every_template_agrees_with_the_reference(
         assert (pair.conditioned, pair.unconditioned) == pytest.approx(expected, abs=1e-5)
         scored += 1
     assert scored >= 1
+
+
+async def test_the_turns_of_a_conversation_keep_their_roles_in_the_chat_template(tiny_lm: TinyLm) -> None:
+    turns = [("system", "Be short."), ("user", "Sum of 12 and 30?"), ("assistant", "42."), ("user", "And of 9?")]
+    asked = Instruction(
+        messages=tuple(Message.model_validate({"role": role, "content": said}) for role, said in turns), input="12 and"
+    )
+    query = query_for(asked, Response(instruction_id=asked.id, text="The sum is 42."), "forward")
+    reference = Reference(tiny_lm("llama"), 512)
+    prompt = reference.tokenizer.apply_chat_template(
+        [{"role": role, "content": said} for role, said in turns[:-1]]
+        + [{"role": "user", "content": "And of 9?\n\n12 and"}],
+        tokenize=False,
+        add_generation_prompt=True,
+    )
+    assert prompt.count("[user]") == 2
+    pair = await student(tiny_lm("llama"), "chat").score(query)
+    expected = reference.pair(prompt, "The sum is 42.", chat=True)
+    assert (pair.conditioned, pair.unconditioned) == pytest.approx(expected, abs=1e-5)
+
+
+async def test_a_conversation_that_the_chat_template_refuses_has_no_score_and_the_rest_has(
+    tiny_lm: TinyLm, tmp_path: Path
+) -> None:
+    strict = shutil.copytree(tiny_lm("llama"), tmp_path / "strict")
+    template = (strict / "chat_template.jinja").read_text(encoding="utf-8")
+    refusal = "{% if messages[0].role == 'system' %}{{ raise_exception('no system turn') }}{% endif %}"
+    (strict / "chat_template.jinja").write_text(refusal + template, encoding="utf-8")
+    scorer = student(strict, "chat")
+    user, system = Message(role="user", content="Sum of 12 and 30?"), Message(role="system", content="Be short.")
+
+    async def reason(*messages: Message) -> str | None:
+        asked = Instruction(messages=messages)
+        answer = Response(instruction_id=asked.id, text="The sum is 42.")
+        return (await scorer.score(query_for(asked, answer, "forward"))).reason
+
+    assert await reason(system, user) == "unscorable:chat_template"
+    assert await reason(user) is None
 
 
 async def test_a_line_break_that_merges_with_the_prompts_is_left_out_where_nothing_stands_before_it(
@@ -196,6 +234,12 @@ def test_losses_above_those_of_guessing_are_refused(tiny_lm: TinyLm, tmp_path: P
         student(wrong, "alpaca")
 
 
+def test_losses_a_little_above_those_of_guessing_are_refused_too(tiny_lm: TinyLm, tmp_path: Path) -> None:
+    wrong = _changed(tiny_lm("llama"), tmp_path, lambda model: model.lm_head.weight.data.mul_(2))
+    with pytest.raises(InputError, match=r"plain English costs 6\.\d\d nats per token, guessing costs 5\.99"):
+        student(wrong, "alpaca")
+
+
 def test_a_model_that_is_no_better_than_guessing_is_used_with_a_warning(
     tiny_lm: TinyLm, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -219,7 +263,7 @@ def test_a_model_that_reads_in_both_directions_is_refused(tiny_lm: TinyLm, tmp_p
     both_ways = shutil.copytree(tiny_lm("llama"), tmp_path / "both_ways")
     config = BertConfig(
         vocab_size=402, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64,
-        initializer_range=0.1, is_decoder=False,
+        initializer_range=0.06, is_decoder=False,
     )  # fmt: skip
     cast("Any", BertLMHeadModel(config)).save_pretrained(both_ways)
     with pytest.raises(InputError, match="it is not a causal language model"):

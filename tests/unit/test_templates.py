@@ -96,5 +96,9 @@ def test_a_query_holds_the_answer_without_the_thinking_before_it() -> None:
     instruction = Instruction(messages=turns, input="1, 2")
     response = Response(instruction_id=instruction.id, text="3", thinking="1 + 2 = 3")
     assert query_for(instruction, response, "forward") == ScoreQuery(
-        direction="forward", instruction="System: Be short.\n\nUser: Add.", input="1, 2", response="3"
+        direction="forward",
+        instruction="System: Be short.\n\nUser: Add.",
+        input="1, 2",
+        response="3",
+        messages=(turns[0], Message(role="user", content="Add.\n\n1, 2")),
     )

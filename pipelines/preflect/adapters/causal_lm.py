@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from preflect.errors import InputError, MissingPartError, RunError, UnscorableError
-from preflect.schemas import TransformersStudent
+from preflect.schemas import Conversation, Message, TransformersStudent
 
 if TYPE_CHECKING:
     import torch
@@ -32,7 +33,7 @@ class Tokenizer(Protocol):
     def encode(self, text: str, *, add_special_tokens: bool) -> list[int]: ...
     def decode(self, token_ids: list[int], *, clean_up_tokenization_spaces: bool) -> str: ...
     def apply_chat_template(
-        self, conversation: list[dict[str, str]], *, tokenize: bool, add_generation_prompt: bool
+        self, conversation: list[dict[str, Any]], *, tokenize: bool, add_generation_prompt: bool
     ) -> str: ...
 
 
@@ -57,22 +58,34 @@ class CausalLm:
         return self.tokenizer.encode(text, add_special_tokens=False)
 
     def chat_prompt(self, instruction: str, input_text: str | None) -> str:
-        """The tokenizer's own chat template up to where the response begins.
+        """The tokenizer's own chat template around one user's turn, up to where the response begins.
 
         Raises: InputError: the tokenizer has none, or one that fails.
         """
-        from jinja2 import TemplateError  # noqa: PLC0415  # it comes with transformers, needed for templates alone
-
         content = f"{instruction}\n\n{input_text}" if input_text else instruction
         remedy = "choose template vicuna, alpaca, wiz or gpt2, or a student with a chat template"
         if not self.tokenizer.chat_template:
             raise InputError(f"the tokenizer of student {self.name!r} has no chat template; {remedy}")
         try:
-            return self.tokenizer.apply_chat_template(
-                [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
-            )
-        except TemplateError as error:
-            raise InputError(f"the chat template of student {self.name!r} fails: {error}; {remedy}") from error
+            return self.chat_turns((Message(role="user", content=content),))
+        except UnscorableError as error:
+            raise InputError(
+                f"the chat template of student {self.name!r} fails: {error.__cause__}; {remedy}"
+            ) from error
+
+    def chat_turns(self, messages: Conversation) -> str:
+        """The chat template around the turns of a conversation, each in its role, up to where the response begins.
+
+        Raises: UnscorableError: the template refuses such a conversation, as some do system turns or tools.
+        """
+        from jinja2 import TemplateError  # noqa: PLC0415  # it comes with transformers, needed for templates alone
+
+        turns = [_turn(message) for message in messages]
+        try:
+            return self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        # What is wrong for a filter of the template comes out as Python's own error.
+        except (TemplateError, TypeError, ValueError) as error:
+            raise UnscorableError("unscorable:chat_template") from error
 
     def logits(self, batch: Sequence[Sequence[int]]) -> torch.Tensor:
         """Logits of sequences of one length, shape (sequences, tokens, vocabulary), in the model's own precision.
@@ -184,6 +197,23 @@ def _no_progress_bars() -> Generator[None]:
     finally:
         if shown:
             library.enable_progress_bar()
+
+
+def _turn(message: Message) -> dict[str, Any]:
+    calls = [
+        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _arguments(call.arguments)}}
+        for call in message.tool_calls
+    ]
+    extra = {"name": message.name, "tool_calls": calls, "tool_call_id": message.tool_call_id}
+    return {"role": message.role, "content": message.content, **{key: value for key, value in extra.items() if value}}
+
+
+def _arguments(text: str) -> object:
+    # Templates write arguments as JSON themselves, from a mapping.
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _leading_tokens(tokenizer: Tokenizer) -> tuple[int, ...]:

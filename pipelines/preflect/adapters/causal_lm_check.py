@@ -19,8 +19,11 @@ _PLAIN: Final = (
     "The train to the coast leaves at nine in the morning and arrives shortly before noon.",
     "Most people drink a glass of water when they are thirsty.",
 )
-_ABOVE_CHANCE: Final = 0.5
-"""Nats by which a model may be worse than guessing: an untrained one is, by a little."""
+_ABOVE_CHANCE: Final = 1.02
+"""A loss in units of the loss of guessing: an untrained model is at 1, or a little above by the spread of its weights.
+
+A trained one whose tokens mean something else to the tokenizer is sure of the wrong thing, and far above.
+"""
 _PADDING_TOLERANCE: Final = 1e-3
 _PADDING_TOLERANCE_HALF: Final = 0.05
 
@@ -73,7 +76,7 @@ def _check_round_trip(lm: CausalLm, name: str) -> None:
 def _check_losses(lm: CausalLm, name: str, costs: Sequence[float]) -> None:
     loss, chance = sum(costs) / len(costs), math.log(lm.embeddings)
     # Written so that a NaN fails too.
-    if not loss <= chance + _ABOVE_CHANCE:
+    if not loss <= chance * _ABOVE_CHANCE:
         raise InputError(
             f"student {name!r}: plain English costs {loss:.2f} nats per token, guessing costs {chance:.2f}; tokenizer "
             "and model do not belong together, or the weights are damaged"

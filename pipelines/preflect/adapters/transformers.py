@@ -15,7 +15,7 @@ from preflect.ports import NllPair, ScoreQuery
 from preflect.schemas import TransformersStudent
 from preflect.scoring.ifd import no_score
 from preflect.scoring.spans import Pass, passes_after_bos, passes_without_bos
-from preflect.scoring.templates import TEMPLATES, prompt_and_target
+from preflect.scoring.templates import TEMPLATES, PromptTemplate, prompt_and_target
 
 _REMEMBERED: Final = 1024
 _GPT2_LENGTH: Final = 1024
@@ -60,7 +60,7 @@ class TransformersScorer:
 
     def _passes(self, query: ScoreQuery) -> tuple[Pass, Pass]:
         chat = self.template == "chat"
-        prompt, target = prompt_and_target(query, self._lm.chat_prompt if chat else TEMPLATES[self.template])
+        prompt, target = prompt_and_target(query, self._prompt_template(query))
         encode, leading = self._lm.encode, self._lm.leading
         # A chat template writes the beginning-of-sequence token itself, where its model wants one.
         start = () if chat else leading
@@ -69,6 +69,15 @@ class TransformersScorer:
         if leading:
             return passes_after_bos(prefix, joint, alone, bos=len(leading), max_length=self._max_length)
         return passes_without_bos(prefix, joint, alone, max_length=self._max_length)
+
+    def _prompt_template(self, query: ScoreQuery) -> PromptTemplate:
+        if self.template != "chat":
+            return TEMPLATES[self.template]
+        messages = query.messages
+        # The reverse question is one turn whatever the conversation was.
+        if query.direction == "reverse" or messages is None:
+            return self._lm.chat_prompt
+        return lambda _instruction, _input: self._lm.chat_turns(messages)
 
 
 def check_transformers(spec: TransformersStudent) -> None:

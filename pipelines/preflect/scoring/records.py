@@ -28,6 +28,7 @@ def query_for(instruction: Instruction, response: Response, direction: Direction
         instruction=conversation_text(instruction.messages),
         input=instruction.input,
         response=response.text,
+        messages=instruction.prompt if len(instruction.messages) > 1 else None,
     )
 
 
