@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from preflect.engine.lock import shared_use, sole_use
+from preflect.engine.lock import is_held, shared_use, sole_use
 from preflect.errors import InputError
 
 HOLDER = """
@@ -65,6 +65,16 @@ def test_workers_share_the_run_with_their_sitting(tmp_path: Path) -> None:
         pass
     with sole_use(tmp_path, 0.0):
         pass
+
+
+@pytest.mark.parametrize("use", ["sole_use", "shared_use"])
+def test_whoever_is_at_work_is_seen_without_being_kept_out(use: str, tmp_path: Path) -> None:
+    assert not is_held(tmp_path)
+    with holder(use, tmp_path) as process:
+        assert is_held(tmp_path)
+        process.kill()
+        process.wait()
+        assert not is_held(tmp_path)
 
 
 def test_of_many_that_begin_at_once_one_gets_the_run(tmp_path: Path) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from preflect.cli.output import AsJson, print_result
-from preflect.errors import InputError
+from preflect.errors import InputError, PreflectError
+
+if TYPE_CHECKING:
+    from preflect.engine.run_folder import RunFolder
 
 RunName = Annotated[str, typer.Argument(help="A run's folder, or its name under data/runs/.")]
 
@@ -19,21 +22,31 @@ def runs(
     """List the runs, newest last."""
     from preflect.engine.run_folder import RunFolder
 
-    found = [(path.parent.name, RunFolder(path.parent).manifest()) for path in folder.glob("*/manifest.json")]
-    found.sort(key=lambda entry: entry[1].started_at)
-    rows = [
-        {
-            "run": name,
-            "status": manifest.status,
-            "started_at": manifest.started_at,
-            "samples": manifest.stages[-1].rows_out if manifest.stages else None,
-            "calls": sum(count.calls for count in manifest.calls),
-            "cost_usd": round(sum(count.cost_usd for count in manifest.calls), 6),
-            "simulated": manifest.simulated,
-        }
-        for name, manifest in found
-    ]
+    rows = [_row(RunFolder(path.parent)) for path in folder.glob("*/manifest.json")]
+    rows.sort(key=lambda row: row["started_at"] or "")
     print_result(rows, _table(rows) or f"there are no runs under {folder}", as_json=as_json)
+
+
+def _row(folder: RunFolder) -> dict[str, Any]:
+    """A run in the list; one bad folder must not hide the others."""
+    from preflect.engine.so_far import calls_so_far, standing
+
+    columns = ("run", "status", "started_at", "samples", "calls", "cost_usd", "simulated")
+    try:
+        manifest = folder.manifest()
+        calls = manifest.calls if manifest.status == "done" else calls_so_far(folder)
+    except PreflectError:
+        return dict.fromkeys(columns) | {"run": folder.path.name, "status": "unreadable"}
+    values = (
+        folder.path.name,
+        standing(folder, manifest),
+        manifest.started_at,
+        manifest.stages[-1].rows_out if manifest.stages else None,
+        sum(count.calls for count in calls),
+        round(sum(count.cost_usd for count in calls), 6),
+        manifest.simulated,
+    )
+    return dict(zip(columns, values, strict=True))
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
@@ -63,13 +76,14 @@ def show(
     from preflect.cli.summary import document_of, text_of
     from preflect.engine import RunResult
     from preflect.engine.run_folder import find_run
+    from preflect.engine.so_far import manifest_so_far, samples_so_far
 
     folder = find_run(run)
     if sample_id is None:
-        result = RunResult(folder, folder.manifest())
+        result = RunResult(folder, manifest_so_far(folder))
         print_result(document_of(result), text_of(result), as_json=as_json)
         return
-    for sample, rejection in _samples(run):
+    for sample, rejection in samples_so_far(folder):
         if sample.id.startswith(sample_id) or sample.source_id == sample_id:
             document = {
                 "sample": sample.model_dump(mode="json"),
@@ -80,20 +94,12 @@ def show(
     raise InputError(f"run {folder.path} has no sample {sample_id!r}; ids are in {folder.path / 'samples'}")
 
 
-def _samples(run: str) -> Any:
-    from preflect.engine.run_folder import find_run
-
-    folder = find_run(run)
-    yield from ((sample, None) for sample in folder.samples())
-    if folder.rejections_path.exists():
-        yield from ((sample, rejection) for rejection, sample in folder.rejections() if sample)
-
-
 def report(run: RunName, as_json: AsJson = False) -> None:
-    """Write report.html anew."""
+    """Write report.html anew, of a run that is not done as well."""
     from preflect.engine.run_folder import find_run
+    from preflect.engine.so_far import manifest_so_far
     from preflect.recipes.finish import report as write_report
 
     folder = find_run(run)
-    write_report(folder, folder.manifest())
+    write_report(folder, manifest_so_far(folder))
     print_result({"report": str(folder.report_path)}, f"wrote {folder.report_path}", as_json=as_json)

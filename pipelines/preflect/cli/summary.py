@@ -46,6 +46,8 @@ def _lines(result: RunResult) -> Iterator[str]:
     yield f"{manifest.name}: {manifest.status}" + ("  (simulated)" if manifest.simulated else "")
     if manifest.message:
         yield manifest.message
+    if manifest.status in {"stopped", "failed"}:
+        yield f"go on with `preflect resume {result.folder.path}`"
     yield from _funnel(manifest)
     yield ""
     yield _cost(manifest)

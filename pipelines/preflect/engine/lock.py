@@ -47,6 +47,20 @@ def _take(lock: IO[str], deadline: float, sitting: IO[str]) -> None:
             return
 
 
+def is_held(live: Path) -> bool:
+    """Whether a sitting, or a worker that outlived one, is at work on the run."""
+    return any(_is_locked(path) for path in (live / "lock", live / "workers") if path.exists())
+
+
+def _is_locked(path: Path) -> bool:
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
+
 @contextmanager
 def shared_use(live: Path) -> Generator[None]:
     """Hold the run as a worker of the sitting that owns it."""

@@ -21,6 +21,7 @@ from preflect.engine.plan import Plan
 from preflect.engine.progress import Snapshot
 from preflect.engine.run_folder import RunFolder, new_run_path
 from preflect.engine.sitting import Sitting
+from preflect.engine.so_far import steps
 from preflect.engine.storage import write_rejections
 from preflect.errors import BudgetError, InputError, PreflectError, StoppedError
 from preflect.schemas import Manifest, Recipe, Rejection, Sample, content_id
@@ -208,13 +209,8 @@ def _carry_phases(plan: Plan, folder: RunFolder, watch: Watch, endpoints: Mappin
 def _gather_rejections(plan: Plan, folder: RunFolder) -> int:
     """Bring the rejections of the input and of all phases into one file; returns how many the input had."""
     of_input: list[tuple[Rejection, Sample | None]] = [(row, None) for row in plan.read() if isinstance(row, Rejection)]
-    sitting = Sitting(plan=plan, folder=folder, endpoints={}, stop_requested=_never, publish=_ignore)
-    datasets = [
-        dataset
-        for phase in plan.phases
-        for dataset in (sitting.streamed(phase), *([sitting.result(phase)] if phase.closing is not None else []))
-    ]
-    write_rejections(folder.rejections_path, chain(of_input, *(dataset.rejections() for dataset in datasets)))
+    later = (dataset.rejections() for _, dataset in steps(plan.recipe, folder))
+    write_rejections(folder.rejections_path, chain(of_input, *later))
     return len(of_input)
 
 

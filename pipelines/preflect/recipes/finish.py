@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from preflect.engine.run_folder import RunFolder
+from preflect.engine.so_far import rejections_so_far
 from preflect.schemas import ExportCounts, ExportSpec, Manifest
 from preflect.scoring.truth import Truth, TruthSummary, read_truth, summarise
 
@@ -22,7 +23,7 @@ def export(folder: RunFolder, to: Path | None = None, spec: ExportSpec | None = 
 
 
 def report(folder: RunFolder, manifest: Manifest) -> None:
-    """Write `report.html`."""
+    """Write `report.html`, of a run that is not done with what there is so far."""
     from preflect.report import render_report  # noqa: PLC0415
 
     render_report(
@@ -30,7 +31,7 @@ def report(folder: RunFolder, manifest: Manifest) -> None:
         manifest=manifest,
         recipe=folder.recipe(),
         samples=folder.samples(),
-        rejections=(rejection for rejection, _ in folder.rejections()),
+        rejections=(rejection for rejection, _ in rejections_so_far(folder)),
         truth=truth_of(folder),
     )
 
