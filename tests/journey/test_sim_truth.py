@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from preflect.adapters.chat_wire import request_body
-from preflect.ports import ChatReply, ChatRequest, Stage
+from preflect.ports import ChatReply, ChatRequest, Dropped, Stage
 from preflect.schemas import Instruction, Provenance, Rejection, Sample
 from preflect.scoring.truth import Truth, TruthSummary, read_truth, summarise
 from preflect.sim.options import SimOptions
@@ -57,7 +57,7 @@ async def run(stages: Sequence[Stage], sample: Sample) -> Sample:
         result = await stage.run(sample)
         if isinstance(result, Rejection):
             break
-        sample = result
+        sample = result.sample if isinstance(result, Dropped) else result
     return sample
 
 

@@ -31,7 +31,7 @@ def parquet_bytes(path: Path) -> bytes:
         ("rows.jsonl", '[{"instruction": "x"}]', r"JSON array, not one object per line; name it \.json"),
         ("rows.jsonl", '{\n  "instruction": "x"\n}', "one object over several lines"),
         ("rows.jsonl", b"\x00\x01\x02\x03", "binary data"),
-        ("rows.jsonl", gzip.compress(GOOD.encode()), "gunzip"),
+        ("rows.jsonl", gzip.compress(GOOD.encode(), mtime=0), "gunzip"),
         ("rows.jsonl", b"PAR1....PAR1", r"a Parquet file: name it \.parquet"),
         ("rows.jsonl", GOOD.encode("utf-16"), "UTF-16"),
         (
@@ -51,7 +51,7 @@ def parquet_bytes(path: Path) -> bytes:
         ("rows.csv", 'instr"u,"x"y\n', "header is not valid CSV"),
         ("rows.parquet", GOOD, r"not a Parquet file .* name it \.jsonl"),
         ("rows.parquet", "instruction\nx\n", "not a Parquet file"),
-        ("rows.parquet", gzip.compress(b"x"), "gunzip"),
+        ("rows.parquet", gzip.compress(b"x", mtime=0), "gunzip"),
         ("rows.txt", "x", r"reads \.jsonl, \.json, \.csv, \.parquet, not \.txt"),
         ("rows", "x", "files without extension"),
     ],

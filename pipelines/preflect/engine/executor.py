@@ -19,7 +19,7 @@ from typing import Final
 from preflect.engine.gate import RunGate
 from preflect.engine.losses import Losses
 from preflect.engine.meter import Meter
-from preflect.errors import CallError, PreflectError, ReplyError, RunError, StoppedError
+from preflect.errors import CallError, PreflectError, RunError, StoppedError
 from preflect.ports import Dropped, Stage
 from preflect.schemas import Rejection, Sample
 
@@ -142,8 +142,7 @@ class Executor:
         try:
             result = await stage.run(sample)
         except CallError as error:
-            cause = "reply" if isinstance(error, ReplyError) else "call"
-            result = sample.reject(stage.name, cause, error.reason, error.detail)
+            result = sample.reject(stage.name, error.cause, error.reason, error.detail)
         except PreflectError:
             raise
         except Exception as error:

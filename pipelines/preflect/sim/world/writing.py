@@ -127,12 +127,18 @@ def _composed(values: Values, constraints: tuple[Constraint, ...], rng: random.R
     if isinstance(bullets, int):
         text = "\n".join(f"* {line}." for line in (lines + body)[:bullets])
     else:
-        length = wanted.get("length_constraints:number_words", {})
-        fewest = int(str(length.get("num_words", 0))) if length.get("relation") == "at least" else _DEFAULT_LENGTH
+        fewest = _fewest_words(constraints)
         while body and sum(len(line.split()) for line in lines) < fewest:
             lines.append(body.pop())
         text = " ".join(f"{line}." for line in lines)
     return _dressed(text, values, wanted)
+
+
+def _fewest_words(constraints: tuple[Constraint, ...]) -> int:
+    """Words that the text must have; a demand for fewer than some number may stand beside one for more."""
+    lengths = [c.arguments for c in constraints if c.id == "length_constraints:number_words"]
+    asked = [int(str(length["num_words"])) for length in lengths if length.get("relation") == "at least"]
+    return max(asked, default=_DEFAULT_LENGTH)
 
 
 def _dressed(text: str, values: Values, wanted: Mapping[str, Mapping[str, object]]) -> str:
