@@ -207,7 +207,7 @@ def test_all_its_processes_end_when_the_run_is_killed(tmp_path: Path) -> None:
     recipe = home.write_recipe("killed", (f"Name {number} ports." for number in range(400)), slow)
     with home.preflect("run", recipe, "--run", "killed", "--quiet") as process:
         progress = LiveFiles(RunFolder(tmp_path / "killed").live_path).progress
-        assert wait_until(progress.exists, 60)
+        assert wait_until(progress.exists, 120)
         # The simulator, the pipeline, its manager, and at least the two steps.
         family = descendants(process.pid)
         assert len(family) >= 5

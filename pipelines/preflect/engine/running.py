@@ -188,9 +188,13 @@ def _reasons_kept(folder: RunFolder) -> Generator[None]:
 
 
 def _write_down(folder: RunFolder, status: Literal["stopped", "failed"], message: str) -> None:
+    ended = folder.manifest().evolve(status=status, message=message, finished_at=_now())
     # On a full disk this fails as well, and the first failure is the one to tell of.
-    with suppress(OSError):
-        folder.write_manifest(folder.manifest().evolve(status=status, message=message, finished_at=_now()))
+    with suppress(OSError, PreflectError):
+        folder.write_manifest(ended)
+        with open_journal(folder.journal_path) as journal:
+            seconds = round(journal.counter("wall_seconds"), 3)
+            folder.write_manifest(ended.evolve(calls=journal.counts(), seconds=seconds))
 
 
 def _carry_phases(plan: Plan, folder: RunFolder, watch: Watch, endpoints: Mapping[str, str]) -> None:
