@@ -201,6 +201,15 @@ async def test_an_endpoint_that_never_answers_ends_at_the_deadline(tmp_path: Pat
             await r.model.complete(ask())
 
 
+async def test_an_endpoint_that_only_fails_is_quoted_at_the_deadline(tmp_path: Path) -> None:
+    async def answer(_: int, __: dict[str, Any]) -> web.Response:
+        return web.json_response({"error": {"message": "boom"}}, status=500)
+
+    async with rig(Endpoint(answer), tmp_path, timeout_s=0.4) as r:
+        with pytest.raises(CallError, match=r"call_failed: HTTP 500: .*boom.*, again and again for 0\.4 s"):
+            await r.model.complete(ask())
+
+
 async def test_a_refused_json_schema_is_asked_for_in_tags_from_then_on(tmp_path: Path) -> None:
     async def answer(_: int, body: dict[str, Any]) -> web.Response:
         if "response_format" in body:

@@ -152,7 +152,9 @@ def test_too_many_failed_calls_stop_the_run_with_the_last_reason() -> None:
 def test_a_run_in_which_every_sample_was_lost_is_not_done_however_small() -> None:
     with pytest.raises(TooManyRejectionsError, match="3 of 3 samples were lost"):
         run_all(executor(Fail(), max_rejected=0.2), 3)
-    assert len(run_all(executor(Fail(when=lambda index: index == 0), max_rejected=0.2), 3)) == 3
+    assert len(run_all(executor(Fail(when=lambda index: index == 0), max_rejected=0.2), 5)) == 5
+    with pytest.raises(TooManyRejectionsError, match="2 of 5 samples were lost"):
+        run_all(executor(Fail(when=lambda index: index < 2), max_rejected=0.2), 5)
 
 
 def test_a_failed_call_counts_as_a_loss_where_no_model_has_answered() -> None:

@@ -80,6 +80,7 @@ BAD: list[tuple[RowKind, dict[str, Any], str]] = [
     ("sft", {"messages": [USER, RIGHT], "tools": [{}]}, "tools_not_json"),
     ("sft", {"text": " "}, "empty_content"),
     ("sft", {"messages": [USER, answer("\u200b\u2060 \ufeff")]}, "empty_content"),
+    ("sft", {"messages": [USER, answer("five\x00six")]}, "control_character"),
     ("sft", {"messages": [USER, answer("It is 5.</s>")]}, "template_token"),
     ("sft", {"messages": [USER, answer("<s>It is 5.</s>")]}, "template_token"),
     ("sft", {"messages": [USER, answer("It is <unk>.")]}, "template_token"),

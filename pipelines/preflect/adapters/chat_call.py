@@ -68,6 +68,8 @@ class ChatCall:
     sampling: Sampling
     begun: bool = False
     _sent_without: frozenset[str] = field(default_factory=frozenset[str])
+    _last_words: str = ""
+    """What the endpoint said when it was last asked in vain."""
 
     async def ask(self) -> Answered:
         """The answer. Raises: CallError (`call_timeout`, `call_failed`, `content_filter`); what closed the gate."""
@@ -77,6 +79,9 @@ class ChatCall:
                 on_send.set(partial(self._begin, deadline))
                 return await self._until_answered()
         except TimeoutError as error:
+            if self._last_words:
+                detail = f"{self._last_words}, again and again for {line.spec.timeout_s:g} s"
+                raise CallError("call_failed", line.without_key(detail)) from error
             raise CallError("call_timeout", f"no reply of {line.name} within {line.spec.timeout_s:g} s") from error
         except openai.APIStatusError as error:
             reason = "content_filter" if error.code == "content_filter" else "call_failed"
@@ -121,6 +126,7 @@ class ChatCall:
             # By what this request said: another one, sent at the same time, may have learnt the same already.
             news = refused_options(error) - self._sent_without
             self.line.refused |= news
+            self._last_words = f"HTTP {error.status_code}: {error.message}"
             return bool(news) or error.status_code in RETRIED_STATUS
         if isinstance(error, BadBodyError):
             return state.attempt_number < MOST_BAD_BODIES

@@ -13,7 +13,7 @@ from preflect.adapters.input_columns import MISSING, Column, UnusableValueError
 from preflect.adapters.input_messages import conversation, first_error
 from preflect.adapters.input_row import BadRow, InputRow, RawRow
 from preflect.adapters.json_values import deeper_than, is_object, kind_of
-from preflect.grading import validate_grader
+from preflect.grading import is_blank, validate_grader
 from preflect.schemas import ChoiceGrader, Conversation, GraderSpec, Message, NumberGrader, StringGrader
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class _Fields:
             case None:
                 return None
             case str() as text:
-                return text if text.strip() else None
+                return None if is_blank(text) else text
             case bool() as flag:
                 raise _wrong_type(name, flag, "text")
             case float() as number if abs(number) >= _MAX_EXACT:
@@ -129,7 +129,7 @@ def _instruction(value: object) -> str:
         raise UnusableValueError("no_instruction", "has no instruction; give it one, or map the column that holds it")
     if not isinstance(value, str):
         raise _wrong_type("instruction", value, "text")
-    if not value.strip():
+    if is_blank(value):
         raise UnusableValueError("empty_instruction", "the instruction is empty; give it text or delete the row")
     return value
 

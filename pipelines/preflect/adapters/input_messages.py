@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from preflect.adapters.input_columns import UnusableValueError
 from preflect.adapters.json_values import is_list, is_object, kind_of
+from preflect.grading import is_blank
 from preflect.schemas import Conversation, Message, Role
 
 _CONVERSATION: Final[TypeAdapter[Conversation]] = TypeAdapter(Conversation)
@@ -35,7 +36,7 @@ def conversation(value: object) -> tuple[Conversation, str | None]:
     _check_order(messages)
     if messages[-1].role != "assistant":
         return _prompt(messages), None
-    if not messages[-1].content.strip():
+    if is_blank(messages[-1].content):
         raise _bad("the last message calls tools; a response must be text")
     return _prompt(messages[:-1]), messages[-1].content
 
@@ -84,7 +85,7 @@ def _check_order(messages: Conversation) -> None:
             raise _bad(
                 f"messages.{place} has role {message.role!r} {after}; {' or '.join(map(repr, allowed))} would be right"
             )
-        if not message.content.strip() and not message.tool_calls and message.role != "tool":
+        if is_blank(message.content) and not message.tool_calls and message.role != "tool":
             raise _bad(f"messages.{place} ({message.role}) is empty; give it text")
         previous = message
 

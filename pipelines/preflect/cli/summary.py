@@ -96,7 +96,10 @@ def _truth(truth: TruthSummary) -> Iterator[str]:
 def _truths(truth: TruthSummary) -> Iterator[str]:
     pairs = truth.chosen_better + truth.chosen_equal + truth.chosen_worse
     if truth.chosen_better_share is not None:
-        yield f"chosen is truly better than rejected in {truth.chosen_better_share:.1%} of {pairs:,} pairs"
+        yield (
+            f"chosen is truly better than rejected in {truth.chosen_better_share:.1%} of {pairs:,} pairs "
+            f"(equal in {truth.chosen_equal:,}, worse in {truth.chosen_worse:,})"
+        )
     if truth.repaired_share is not None:
         yield (
             f"reflection repaired {truth.repaired:,} of {truth.faulty_drafts:,} faulty responses, "

@@ -8,7 +8,7 @@ from preflect.errors import TooManyRejectionsError
 from preflect.schemas import Rejection, Sample
 
 MIN_FINISHED_TO_JUDGE: Final = 20
-"""Samples that must be finished before their share is judged; of fewer, it's the loss of all that counts."""
+"""Samples that must be finished before their share is judged while others are still to come."""
 
 
 class Losses:
@@ -32,8 +32,8 @@ class Losses:
             raise self._too_many()
 
     def judge_all(self) -> None:
-        """No sample comes any more. Raises: TooManyRejectionsError when none is left."""
-        if self._lost and self._lost == self._finished and self._max_rejected < 1:
+        """No sample comes any more. Raises: TooManyRejectionsError when the share is passed, however few there were."""
+        if self._lost > self._max_rejected * self._finished:
             raise self._too_many()
 
     def _too_many(self) -> TooManyRejectionsError:
@@ -41,7 +41,7 @@ class Losses:
         return TooManyRejectionsError(
             f"{self._lost} of {self._finished} samples were lost to failed calls or unusable replies, more than "
             f"limits.max_rejected = {self._max_rejected:g} allows; the last one: stage '{self._last.stage}', "
-            f"{self._last.reason}: {self._last.detail[:300]}"
+            f"{self._last.reason}: {self._last.detail[:300]}; mend the cause, or allow more in the run's recipe.yaml"
         )
 
 

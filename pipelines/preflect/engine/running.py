@@ -17,6 +17,7 @@ from typing import Final, Literal
 from preflect.engine.counts import count_stages
 from preflect.engine.journal import open_journal
 from preflect.engine.lock import sole_use
+from preflect.engine.losses import Losses
 from preflect.engine.plan import Plan
 from preflect.engine.progress import Snapshot
 from preflect.engine.run_folder import RunFolder, new_run_path
@@ -150,9 +151,23 @@ def _sit(plan: Plan, folder: RunFolder, watch: Watch) -> RunResult:
         with _timed(folder), plan.services(folder) as endpoints:
             _carry_phases(plan, folder, watch, endpoints)
             rejected = _gather_rejections(plan, folder)
+            _judge_losses(plan, folder)
         result = _finish(plan, folder, rejected)
     shutil.rmtree(folder.live_path, ignore_errors=True)
     return result
+
+
+def _judge_losses(plan: Plan, folder: RunFolder) -> None:
+    """As each sitting's stream was judged, so is the run: earlier sittings may have lost more than this one."""
+    if not any(sample and rejection.cause in ("call", "reply") for rejection, sample in folder.rejections()):
+        return
+    losses = Losses(plan.recipe.limits.max_rejected)
+    for sample in folder.samples():
+        losses.add(sample, None)
+    for rejection, sample in folder.rejections():
+        if sample is not None:
+            losses.add(sample, rejection)
+    losses.judge_all()
 
 
 @contextmanager

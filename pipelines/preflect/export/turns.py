@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, cast
 
 from preflect.grading import is_blank, same_text
+
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
+"""Characters that no text is written with; a model that makes them is broken."""
 
 _ROLES: Final = {"system", "user", "assistant", "tool"}
 _ROLE_OF_TEXT: Final = {
@@ -68,6 +72,9 @@ def check_conversation(turns: Sequence[Turn], name: str) -> None:
     for turn in turns:
         if is_blank(turn.content) and not turn.calls:
             raise RowProblemError("empty_content", f"{name}: a turn of the {turn.role} is blank")
+        if control := _CONTROL.search(turn.content):
+            code = f"U+{ord(control[0]):04X}"
+            raise RowProblemError("control_character", f"{name}: a turn of the {turn.role} holds {code}")
     check_order(turns, name)
 
 
