@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from preflect.engine.run_folder import RunFolder, find_run, new_run_path
@@ -35,6 +35,8 @@ def manifest() -> Manifest:
 
 
 @given(path=st.text(min_size=1), column=st.text(min_size=1))
+@example(path="0", column="\x85")
+@example(path="\u2028", column="\ufeffa")
 def test_any_recipe_comes_back_from_its_yaml(path: str, column: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = RunFolder(tmp_path_factory.mktemp("run"))
     written = recipe(input={"path": path, "columns": {"instruction": column, "id": {"column": column}}})

@@ -74,6 +74,8 @@ class RunFolder:
         """Write the recipe as run: every default and override in its place."""
         text = io.StringIO()
         yaml = _yaml()
+        # YAML reads these as line ends, and the writer would leave them as they are.
+        yaml.allow_unicode = not any(mark in recipe.model_dump_json() for mark in "\x85\u2028\u2029\ufeff")
         yaml.dump(recipe.model_dump(mode="json", exclude_none=True), text)
         write_text_atomically(self.recipe_path, text.getvalue())
 
