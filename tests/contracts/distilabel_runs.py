@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,9 +37,11 @@ class Home:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.home, self.temporary = path / "home", path / "tmp"
-        for folder in (self.home, self.temporary):
-            folder.mkdir()
+        self.home = path / "home"
+        self.home.mkdir()
+        # A short path: the address of multiprocessing's socket is below it, and may have 107 characters at most.
+        self.temporary = Path(tempfile.mkdtemp())
+        atexit.register(shutil.rmtree, self.temporary, ignore_errors=True)
 
     def start(self, *words: str | Path, **variables: str) -> subprocess.Popen[str]:
         """A Python program in a process of its own."""
