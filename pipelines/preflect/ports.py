@@ -150,6 +150,10 @@ class StoredCall:
     completion_tokens: int
     cost_usd: float
     latency_s: float
+    cached_tokens: int = 0
+    """Of the prompt's tokens, those that the endpoint had in its cache."""
+    reasoning_tokens: int = 0
+    """Of the completion's tokens, those of thoughts that the text does not show."""
 
 
 class CallStore(Protocol):
@@ -189,6 +193,18 @@ class CallMeter(Protocol):
 
     def started(self, model: str) -> None: ...
     def retried(self, model: str) -> None: ...
+    def throttled(self, model: str) -> None:
+        """The endpoint refused a call because there were too many (HTTP 429)."""
+        ...
+
+    def hedged(self, model: str) -> None:
+        """A slow call was asked a second time."""
+        ...
+
+    def allowed(self, model: str, calls: int) -> None:
+        """So many calls may be in flight from now on."""
+        ...
+
     def finished_call(self, model: str, call: StoredCall | None) -> None:
         """`call` is None when it failed."""
         ...

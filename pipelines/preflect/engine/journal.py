@@ -17,7 +17,7 @@ from preflect.errors import RunError
 from preflect.ports import StoredCall
 from preflect.schemas import CallCounts
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 
 _COLUMNS: Final = tuple(f.name for f in fields(StoredCall))
 _LISTED: Final = ", ".join(_COLUMNS)
@@ -28,7 +28,8 @@ _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS calls (
     key TEXT PRIMARY KEY, model TEXT NOT NULL, stage TEXT NOT NULL, sample_id TEXT NOT NULL, text TEXT NOT NULL,
     thinking TEXT, finish_reason TEXT NOT NULL, served_by TEXT NOT NULL, prompt_tokens INTEGER NOT NULL,
-    completion_tokens INTEGER NOT NULL, cost_usd REAL NOT NULL, latency_s REAL NOT NULL
+    completion_tokens INTEGER NOT NULL, cost_usd REAL NOT NULL, latency_s REAL NOT NULL,
+    cached_tokens INTEGER NOT NULL, reasoning_tokens INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value REAL NOT NULL) WITHOUT ROWID;
 """

@@ -24,6 +24,9 @@ class _ModelCount:
     calls: int = 0
     replayed: int = 0
     retries: int = 0
+    throttled: int = 0
+    hedged: int = 0
+    allowed: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_usd: float = 0.0
@@ -87,6 +90,18 @@ class Meter:
         """A call is asked again."""
         self._models[model].retries += 1
 
+    def throttled(self, model: str) -> None:
+        """A call was refused because there were too many."""
+        self._models[model].throttled += 1
+
+    def hedged(self, model: str) -> None:
+        """A slow call was asked a second time."""
+        self._models[model].hedged += 1
+
+    def allowed(self, model: str, calls: int) -> None:
+        """So many calls may be in flight from now on."""
+        self._models[model].allowed = calls
+
     def finished_call(self, model: str, call: StoredCall | None) -> None:
         """A call came back; None if it failed."""
         count = self._models[model]
@@ -124,6 +139,9 @@ class Meter:
                     calls=c.calls,
                     replayed=c.replayed,
                     retries=c.retries,
+                    throttled=c.throttled,
+                    hedged=c.hedged,
+                    allowed=c.allowed,
                     prompt_tokens=c.prompt_tokens,
                     completion_tokens=c.completion_tokens,
                     cost_usd=c.cost_usd,

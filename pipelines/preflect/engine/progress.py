@@ -27,6 +27,12 @@ class ModelProgress:
     calls: int
     replayed: int
     retries: int
+    throttled: int
+    """Refused because there were too many (HTTP 429)."""
+    hedged: int
+    """Slow ones that were asked a second time."""
+    allowed: int
+    """Calls that may be in flight now."""
     prompt_tokens: int
     completion_tokens: int
     cost_usd: float

@@ -27,7 +27,16 @@ from preflect.engine.storage import write_rejections
 from preflect.errors import BudgetError, InputError, PreflectError, StoppedError
 from preflect.schemas import Manifest, Recipe, Rejection, Sample, content_id
 
-_WAY_TO_A_MODEL: Final = ("concurrency", "rpm", "tpm", "base_url", "timeout_s", "api_key_env")
+_WAY_TO_A_MODEL: Final = (
+    "concurrency",
+    "rpm",
+    "tpm",
+    "limit",
+    "hedge_after_s",
+    "base_url",
+    "timeout_s",
+    "api_key_env",
+)
 
 _VERSIONS_OF: Final = ("preflect", "openai", "distilabel", "polars", "pydantic")
 

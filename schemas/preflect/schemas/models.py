@@ -26,6 +26,11 @@ class ChatModelSpec(Schema):
     """Requests per minute at most."""
     tpm: int | None = Field(default=None, ge=1)
     """Tokens per minute at most, input and output together."""
+    limit: str | None = None
+    """Name of a limit of `limits.shared` that this model has in common with others on the same provider key."""
+    hedge_after_s: float | None = Field(default=None, gt=0)
+    """Ask again when a reply takes longer than this and than 95 % of the replies so far; the first answer counts, both
+    are paid for. None: never."""
     price: Price = Price()
     timeout_s: float = Field(default=120.0, gt=0)
     """One call's total deadline, retries included."""

@@ -51,14 +51,27 @@ class ExportSpec(Schema):
     """A longer prompt is refused: trainers drop it without a word."""
 
 
+class SharedLimit(Schema):
+    """What all models that name it may ask of a provider together."""
+
+    concurrency: int | None = Field(default=None, ge=1)
+    """Calls in flight at most; None: as many as the models' own limits add up to."""
+    rpm: int | None = Field(default=None, ge=1)
+    """Requests per minute at most."""
+    tpm: int | None = Field(default=None, ge=1)
+    """Tokens per minute at most, input and output together."""
+
+
 class Limits(Schema):
-    """What ends a run early."""
+    """What ends a run early, and how much is asked at once."""
 
     budget_usd: float | None = Field(default=None, gt=0)
     max_rejected: float = Field(default=0.2, ge=0, le=1)
     """Share of samples lost to failed calls or unusable replies that stops the run."""
     open_samples: int = Field(default=512, ge=1)
     """Samples in work at once."""
+    shared: dict[str, SharedLimit] = Field(default_factory=dict)
+    """Limits that several models have in common, by the name in the models' `limit`."""
 
 
 class Recipe(Schema):
