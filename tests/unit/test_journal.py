@@ -133,5 +133,5 @@ def test_a_journal_of_a_later_format_is_refused(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "j.sqlite")
     connection.execute("PRAGMA user_version=99")
     connection.close()
-    with pytest.raises(RunError, match="format 99; this preflect reads 1"):
+    with pytest.raises(RunError, match="format 99; this preflect reads 2"):
         Journal(tmp_path / "j.sqlite")
