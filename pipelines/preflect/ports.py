@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from preflect.errors import PreflectError
 from preflect.schemas import Conversation, Provenance, Rejection, Sample, Sampling
 
 
@@ -183,6 +185,15 @@ class Purse(Protocol):
 class Gate(Protocol):
     """The way to the network, which closes when the run must stop."""
 
+    @property
+    def closed(self) -> asyncio.Event:
+        """Set in the event loop when no new call may start."""
+        ...
+
+    def reason(self) -> PreflectError:
+        """What closed it, as a new error."""
+        ...
+
     def raise_if_closed(self) -> None:
         """Raises: StoppedError when no new call may start."""
         ...
@@ -199,6 +210,10 @@ class CallMeter(Protocol):
 
     def hedged(self, model: str) -> None:
         """A slow call was asked a second time."""
+        ...
+
+    def paused(self, model: str, seconds: float) -> None:
+        """Nothing goes out for so long: the endpoint asked for it."""
         ...
 
     def allowed(self, model: str, calls: int) -> None:

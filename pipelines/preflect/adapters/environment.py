@@ -1,8 +1,10 @@
-"""The environment: the one place below the CLI that reads it, for secrets by the name of their variable."""
+"""The environment: the one place below the CLI that reads it, for secrets by the name of their variable and proxies."""
 
 from __future__ import annotations
 
 import os
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from preflect.errors import InputError
 
@@ -20,3 +22,11 @@ def secret(name: str | None) -> str:
             f"the environment variable {name} holds a space, a line break or a letter that no key has; set it again"
         )
     return value
+
+
+def proxy_for(url: str) -> str | None:
+    """The proxy that the environment names for this address (`HTTPS_PROXY`, `NO_PROXY` and their like)."""
+    parts = urlsplit(url)
+    if parts.hostname is None or proxy_bypass(parts.hostname):
+        return None
+    return getproxies().get(parts.scheme)

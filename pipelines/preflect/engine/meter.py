@@ -27,6 +27,7 @@ class _ModelCount:
     throttled: int = 0
     hedged: int = 0
     allowed: int = 0
+    paused_until: float = 0.0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_usd: float = 0.0
@@ -97,6 +98,10 @@ class Meter:
     def hedged(self, model: str) -> None:
         """A slow call was asked a second time."""
         self._models[model].hedged += 1
+
+    def paused(self, model: str, seconds: float) -> None:
+        """Nothing goes out for so long."""
+        self._models[model].paused_until = self._clock() + seconds
 
     def allowed(self, model: str, calls: int) -> None:
         """So many calls may be in flight from now on."""

@@ -47,6 +47,8 @@ async def connect(recipe: Recipe, phase: Phase, wiring: Wiring) -> AsyncGenerato
         purse=wiring.purse,
         gate=wiring.gate,
         meter=wiring.meter,
+        shared=recipe.limits.shared,
+        stages=stage_names(recipe),
     ) as open_models:
         models = Models(open_models, students)
         names = stage_names(recipe)

@@ -25,7 +25,7 @@ from preflect.schemas.models import (
     StudentSpec,
     TransformersStudent,
 )
-from preflect.schemas.recipe import ColumnPattern, ExportSpec, InputSpec, Limits, Recipe
+from preflect.schemas.recipe import ColumnPattern, ExportSpec, InputSpec, Limits, Recipe, SharedLimit
 from preflect.schemas.rows import DpoRow, KtoRow, RftRow, Row, SftRow
 from preflect.schemas.sample import (
     Comparison,
@@ -118,6 +118,7 @@ __all__ = [
     "SftRow",
     "SimModel",
     "SimulatorRates",
+    "SharedLimit",
     "StageCounts",
     "StageSpec",
     "StringGrader",
