@@ -99,8 +99,7 @@ class ChatCall:
         ticket = Ticket(self._send, self.urgency, self.estimated_tokens)
         attempt = 1
         while True:
-            async with self._by_deadline():
-                reply = await self.endpoint.lane.post(self.endpoint.line, ticket)
+            reply = await self._posted(ticket)
             try:
                 if reply.status == _OK:
                     return self._answered(reply, ticket)
@@ -108,9 +107,17 @@ class ChatCall:
             except BadBodyError as error:
                 wait_s = self._wait_after_bad_body(error, attempt)
             self.endpoint.meter.retried(self.endpoint.name)
-            async with self._by_deadline():
-                await _sleep(wait_s, self.endpoint.gate)
+            if wait_s:
+                async with self._by_deadline():
+                    await _sleep(wait_s, self.endpoint.gate)
             attempt += 1
+
+    async def _posted(self, ticket: Ticket) -> HttpReply:
+        post = self.endpoint.lane.post(self.endpoint.line, ticket)
+        if not self.sent.is_set():
+            return await post
+        async with self._by_deadline():
+            return await post
 
     async def _send(self) -> HttpReply:
         """Called by the lane, when it is this request's turn."""
@@ -160,7 +167,7 @@ class ChatCall:
     async def _by_deadline(self) -> AsyncGenerator[None]:
         """Once the request has gone out, nothing is waited for beyond its deadline. Raises: CallError."""
         try:
-            async with asyncio.timeout_at(self._deadline if self.sent.is_set() else None):
+            async with asyncio.timeout_at(self._deadline):
                 yield
         except TimeoutError as error:
             raise self._out_of_time() from error

@@ -8,8 +8,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Final
 
-import orjson
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
 from preflect.ports import ChatRequest
 from preflect.prompts import format_directions
@@ -141,7 +140,7 @@ def _wire_message(message: Message) -> dict[str, Any]:
 def read_completion(content: bytes) -> Completion:
     """The first choice of a reply. Raises: BadBodyError when it isn't a chat completion."""
     try:
-        body = _Body.model_validate(_json(content))
+        body = _read(content)
     except ValueError as error:  # pydantic's own errors are ValueErrors too
         raise BadBodyError(f"the reply is no chat completion: {content[:200]!r}") from error
     choice = body.choices[0]
@@ -155,12 +154,13 @@ def read_completion(content: bytes) -> Completion:
     )
 
 
-def _json(content: bytes) -> Any:
+def _read(content: bytes) -> _Body:
     try:
-        return orjson.loads(content)
-    except orjson.JSONDecodeError:
+        return _Body.model_validate_json(content)
+    except ValidationError:
         # A lone surrogate (half an emoji, cut by a token limit) is legal JSON, and no text that a file could hold.
-        return json.loads(json.dumps(json.loads(content), ensure_ascii=False).encode("utf-8", "replace"))
+        text = json.dumps(json.loads(content), ensure_ascii=False).encode("utf-8", "replace")
+        return _Body.model_validate_json(text)
 
 
 def _split_thinking(text: str, apart: str | None) -> tuple[str | None, str]:

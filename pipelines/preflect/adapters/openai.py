@@ -6,13 +6,13 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Final
 
 from preflect.adapters.chat_call import BYTES_PER_TOKEN, Answered, ChatCall, Endpoint
 from preflect.adapters.chat_wire import call_key
 from preflect.adapters.http_post import open_post
-from preflect.errors import CallError
+from preflect.errors import CallError, PreflectError
 from preflect.ports import CallMeter, CallStore, ChatReply, ChatRequest, Gate, Purse, StoredCall
 from preflect.schemas import ChatModelSpec, Provenance, Sampling, SharedLimit
 from preflect.traffic.adaptive_limit import AdaptiveLimit
@@ -36,7 +36,7 @@ class OpenAIChat:
         self._journal = journal
         self._purse = purse
         self._urgency = urgency
-        self._under_way: dict[str, asyncio.Task[StoredCall]] = {}
+        self._under_way: dict[str, asyncio.Future[StoredCall]] = {}
         self._paid_for: set[asyncio.Task[StoredCall]] = set()
         """Calls that may come back when nobody waits for them any more: hedges that were overtaken."""
 
@@ -76,16 +76,21 @@ class OpenAIChat:
 
     async def _ask_once(self, key: str, request: ChatRequest, sampling: Sampling) -> StoredCall:
         """Equal requests that come while one is under way wait for its answer instead of paying again."""
-        task = self._under_way.get(key)
-        if task is None:
-            task = asyncio.create_task(self._ask(key, request, sampling))
-            self._under_way[key] = task
-            task.add_done_callback(lambda done: self._came_back(key, done))
-        return await asyncio.shield(task)
-
-    def _came_back(self, key: str, done: asyncio.Task[StoredCall]) -> None:
-        self._under_way.pop(key, None)
-        _look_at(done)
+        if (under_way := self._under_way.get(key)) is not None:
+            return await asyncio.shield(under_way)
+        answer: asyncio.Future[StoredCall] = asyncio.get_running_loop().create_future()
+        self._under_way[key] = answer
+        try:
+            call = await self._ask(key, request, sampling)
+            answer.set_result(call)
+        except PreflectError as error:
+            answer.set_exception(error)
+            answer.exception()  # looked at here: there may be nobody else who waits for it
+            raise
+        finally:
+            del self._under_way[key]
+            answer.cancel()  # where it has no answer yet
+        return call
 
     async def _ask(self, key: str, request: ChatRequest, sampling: Sampling) -> StoredCall:
         self._endpoint.gate.raise_if_closed()
@@ -121,11 +126,9 @@ class OpenAIChat:
             task.add_done_callback(self._paid_for.discard)
             task.add_done_callback(_look_at)
         for nth in asyncio.as_completed(asked):
-            try:
+            with suppress(CallError):
                 return await nth
-            except CallError as error:
-                failure = error
-        raise failure
+        return await asked[0]
 
     async def _pay(self, call: ChatCall, keys: Iterator[str]) -> StoredCall:
         """Ask with the most that it can cost set aside; durable, under the next of `keys`, when this returns."""
@@ -133,13 +136,14 @@ class OpenAIChat:
         most_in = len(call.body)
         most_usd = self._cost_usd(most_in, call.sampling.max_tokens or self._endpoint.spec.max_tokens)
         async with self._purse.hold(most_usd):
-            stored = None
             try:
                 answered = await call.ask()
-                stored = self._stored(next(keys), call.request, answered, most_in, most_usd)
-            finally:
+            except BaseException:
                 if call.sent.is_set():
-                    self._endpoint.meter.finished_call(self.name, stored)
+                    self._endpoint.meter.finished_call(self.name, None)
+                raise
+            stored = self._stored(next(keys), call.request, answered, most_in, most_usd)
+            self._endpoint.meter.finished_call(self.name, stored)
             await self._journal.record(stored)
             self._purse.spend(stored.cost_usd)
         return stored
@@ -197,7 +201,7 @@ async def open_chat(
     that models name; stages their order, of which the later go first.
     """
     urgency = {stage: place for place, stage in enumerate(stages)}
-    rng = random.Random()
+    rng = random.Random()  # noqa: S311  (spreads retries, nothing more)
     async with AsyncExitStack() as stack:
         lanes = _Lanes(specs, shared or {}, gate, meter, rng)
         models: dict[str, OpenAIChat] = {}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-import orjson
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from preflect.traffic.lane import HttpReply
 
@@ -20,6 +20,7 @@ _NOT_TAKEN: Final = re.compile(
 _SEED: Final = re.compile(r"\bseed\b", re.IGNORECASE)
 
 
+_MOST_QUOTED: Final = 300
 _NOT_ACCEPTED: Final = frozenset({400, 422})
 
 
@@ -36,22 +37,33 @@ class Refusal:
         return f"HTTP {self.status}: {self.message}"
 
 
+class _Said(BaseModel):
+    """OpenAI's error object, or the flat form that other servers use."""
+
+    message: str = ""
+    detail: str = ""
+    code: str | int | None = None
+    param: str | None = None
+
+
+class _Wrapped(BaseModel):
+    error: _Said | str
+
+
+_FORMS: Final = TypeAdapter[_Wrapped | _Said](_Wrapped | _Said)
+
+
 def read_refusal(reply: HttpReply) -> Refusal:
-    """OpenAI's `{"error": {…}}`, the flat and the bare forms that other servers use, or any text."""
+    """What the endpoint says, in OpenAI's form, in those of other servers, or in any text."""
+    text = reply.body[:_MOST_QUOTED].decode("utf-8", "replace").strip() or "no message"
     try:
-        said: Any = orjson.loads(reply.body)
-    except orjson.JSONDecodeError:
-        return Refusal(reply.status, reply.body[:300].decode("utf-8", "replace").strip() or "no message")
-    if isinstance(said, dict):
-        said = said.get("error", said)
-    if not isinstance(said, dict):
-        return Refusal(reply.status, str(said))
-    return Refusal(
-        status=reply.status,
-        message=str(said.get("message") or said.get("detail") or said),
-        code=str(said.get("code") or ""),
-        param=str(said.get("param") or ""),
-    )
+        form = _FORMS.validate_json(reply.body)
+    except ValidationError:
+        return Refusal(reply.status, text)
+    said = form.error if isinstance(form, _Wrapped) else form
+    if isinstance(said, str):
+        return Refusal(reply.status, said)
+    return Refusal(reply.status, said.message or said.detail or text, str(said.code or ""), said.param or "")
 
 
 def refused_options(refusal: Refusal) -> frozenset[str]:

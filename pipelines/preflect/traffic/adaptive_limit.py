@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 OPENING: Final = 32
 """Calls in flight at once at the very start."""
@@ -19,6 +19,14 @@ LONGEST_HOLD_S: Final = 600.0
 RATE_GROWTH: Final = 0.01
 """Share by which a learnt rate grows each `RATE_GROWTH_S`: one that was learnt too low does not stay so."""
 RATE_GROWTH_S: Final = 5.0
+
+
+class Sent(NamedTuple):
+    """A call as it went out."""
+
+    at: float
+    in_flight: int
+    """Itself included."""
 
 
 class AdaptiveLimit:
@@ -66,12 +74,13 @@ class AdaptiveLimit:
             return None
         return self._rate * (1 + RATE_GROWTH) ** ((self._clock() - self._cut_at) / RATE_GROWTH_S)
 
-    def sent(self) -> None:
+    def sent(self) -> Sent:
         """A call goes out."""
         if self._opened_at is None:
             self._opened_at = self._clock()
         self.in_flight += 1
         self._sent += 1
+        return Sent(self._clock(), self.in_flight)
 
     def answered(self) -> None:
         """A call came back with anything but a refusal, or not at all."""
@@ -86,18 +95,18 @@ class AdaptiveLimit:
             self._step *= 2
             self._probe_at = self._clock() + self._hold_s
 
-    def refused(self, sent_at: float, pause_s: float) -> None:
-        """A call that was sent then was refused because there were too many; none goes out for `pause_s`.
+    def refused(self, sent: Sent, pause_s: float) -> None:
+        """A call was refused because there were too many; none goes out for `pause_s`.
 
-        One episode is one cut: of calls sent before the cut, a refusal only says that there was one more too many.
+        One episode is one cut: of calls sent before the cut, a refusal only says how many were accepted before it.
         """
-        accepted = max(self.in_flight - 1, 1)
         self.in_flight -= 1
-        if sent_at > self._cut_at:
+        accepted = min(max(sent.in_flight - 1, 1), self._most)
+        if sent.at > self._cut_at:
             self._cut(accepted, pause_s)
-        elif self._rate is None:
-            self._ceiling = max(self._ceiling - 1, 1.0)
-            self._size = min(self._size, max(CUT * self._ceiling, 1.0))
+        elif self._rate is None and accepted < self._ceiling:
+            self._ceiling = float(accepted)
+            self._size = min(self._size, max(1.0, CUT * accepted))
 
     def _cut(self, accepted: int, pause_s: float) -> None:
         now = self._clock()

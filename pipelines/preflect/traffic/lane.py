@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from preflect.ports import CallMeter, Gate
-from preflect.traffic.adaptive_limit import AdaptiveLimit
+from preflect.traffic.adaptive_limit import AdaptiveLimit, Sent
 from preflect.traffic.pace import Pace
 from preflect.traffic.told import exhausted_s, throttle_pause_s
 
@@ -53,6 +53,7 @@ class Ticket:
     """What it will use of the tokens per minute, as far as that is known."""
     rank: int = field(default_factory=lambda: next(_ranks))
     reply: asyncio.Future[HttpReply] = field(init=False)
+    sent: Sent = field(init=False)
 
 
 class Line:
@@ -108,7 +109,7 @@ class Lane:
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[None]:
-        """Requests that wait when the gate closes are told so; what is in flight at the end of the block is given up."""
+        """Requests that wait when the gate closes are told so; what is in flight at the end of the block is dropped."""
         watcher = asyncio.create_task(self._refuse_when_closed())
         try:
             yield
@@ -144,12 +145,11 @@ class Lane:
 
     async def _carry(self, line: Line, ticket: Ticket) -> None:
         while True:
-            sent_at = time.monotonic()
             try:
                 reply = await ticket.send()
             finally:
                 line.in_flight -= 1
-            self._settle(line, ticket, reply, sent_at)
+            self._settle(line, ticket, reply)
             if not ticket.reply.done():
                 ticket.reply.set_result(reply)
             picked = self._next()
@@ -191,7 +191,7 @@ class Lane:
     def _take(self, line: Line) -> Ticket:
         ticket = line.pop()
         line.in_flight += 1
-        self._limit.sent()
+        ticket.sent = self._limit.sent()
         for pace in (self._pace, line.pace):
             pace.take(ticket.tokens)
         return ticket
@@ -209,7 +209,7 @@ class Lane:
         self._wake = None
         self._pump()
 
-    def _settle(self, line: Line, ticket: Ticket, reply: HttpReply, sent_at: float) -> None:
+    def _settle(self, line: Line, ticket: Ticket, reply: HttpReply) -> None:
         told = throttle_pause_s(reply.status, reply.headers, reply.body)
         if told is None:
             self._throttled_in_row = 0
@@ -218,7 +218,7 @@ class Lane:
         else:
             self._throttled_in_row += 1
             pause_s = told or backoff_s(self._throttled_in_row, self._rng)
-            self._limit.refused(sent_at, pause_s)
+            self._limit.refused(ticket.sent, pause_s)
             self._pace.learn(self._limit.rate)
             self._meter.throttled(line.name)
             self._pause(line, pause_s)
