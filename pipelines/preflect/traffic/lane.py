@@ -141,14 +141,21 @@ class Lane:
         while picked := self._next():
             task = asyncio.create_task(self._carry(*picked))
             self._at_work.add(task)
-            task.add_done_callback(self._at_work.discard)
+            task.add_done_callback(self._left_work)
+
+    def _left_work(self, task: asyncio.Task[None]) -> None:
+        self._at_work.discard(task)
+        if not task.cancelled():
+            task.exception()  # it was handed to the caller
 
     async def _carry(self, line: Line, ticket: Ticket) -> None:
         while True:
             try:
                 reply = await ticket.send()
-            finally:
-                line.in_flight -= 1
+            except BaseException as error:
+                self._give_back(line, ticket, error)
+                raise
+            line.in_flight -= 1
             self._settle(line, ticket, reply)
             if not ticket.reply.done():
                 ticket.reply.set_result(reply)
@@ -157,6 +164,14 @@ class Lane:
                 return
             self._pump()  # an answer may have made room for more than one
             line, ticket = picked
+
+    def _give_back(self, line: Line, ticket: Ticket, error: BaseException) -> None:
+        """The place and the caller of a request that broke, or was given up when the lane was closed."""
+        line.in_flight -= 1
+        self._limit.answered()
+        if not ticket.reply.done():
+            ticket.reply.set_exception(error)
+            ticket.reply.exception()  # looked at here: its caller may be gone
 
     def _next(self) -> tuple[Line, Ticket] | None:
         """The most urgent ticket that may go now; where time alone is wanting, a look again after it."""
