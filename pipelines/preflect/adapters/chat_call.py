@@ -16,7 +16,7 @@ from tenacity import AsyncRetrying, RetryCallState, wait_random_exponential
 from preflect.adapters.chat_wire import BadBodyError, Completion, read_completion, request_body
 from preflect.adapters.pace import POLL_S, Pace
 from preflect.adapters.paced_client import on_send
-from preflect.adapters.refusals import refused_options
+from preflect.adapters.refusals import ignored_options, refused_options
 from preflect.errors import CallError, PreflectError
 from preflect.ports import CallMeter, ChatRequest, Gate
 from preflect.schemas import ChatModelSpec, Sampling
@@ -118,7 +118,10 @@ class ChatCall:
         # The body is checked where it is built: `chat.completions.create` would walk it through its type hints again,
         # a quarter of a call's CPU.
         raw = await self.line.client.post("/chat/completions", body=body, cast_to=httpx2.Response)
-        return Answered(read_completion(raw.content), time.monotonic() - since)
+        latency_s = time.monotonic() - since
+        completion = read_completion(raw.content)
+        self.line.refused |= ignored_options(body, completion)
+        return Answered(completion, latency_s)
 
     def _worth_another_try(self, state: RetryCallState) -> bool:
         error = state.outcome.exception() if state.outcome else None

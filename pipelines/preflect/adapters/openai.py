@@ -41,6 +41,11 @@ class OpenAIChat:
         """The model's name in the recipe."""
         return self._line.name
 
+    @property
+    def max_tokens_if_truncated(self) -> int | None:
+        """Length at most when a reply that was cut off is asked for again; None: twice what cut it off."""
+        return self._line.spec.max_tokens_if_truncated
+
     async def complete(self, request: ChatRequest) -> ChatReply:
         """The reply, from the journal if this very request was answered before.
 
