@@ -57,7 +57,12 @@ READABLE: dict[str, bytes] = {
     "no finish reason": reply(SAID, None),
     "JSON mode in a fence": reply(f"```json\n{SAID}\n```"),
     "a schema that was passed over": reply(f"Here is the JSON you asked for:\n\n{SAID}\n\nI hope this helps!"),
-    "arguments of a schema": reply(json.dumps({"properties": PARTS})),
+    "the schema with values in it": reply(json.dumps({"type": "object", "properties": PARTS})),
+    "the arguments of a call": reply(f'<tool_call>{{"name": "reflect_response", "arguments": {SAID}}}</tool_call>'),
+    "a string that holds the object": reply(json.dumps(SAID)),
+    "no last brace": reply(SAID[:-1]),
+    "one brace too many": reply(SAID + "}"),
+    "an end mark of the chat template": reply(SAID + "<|im_end|>"),
     "tags": reply("<critique>\nThin.\n</critique>\n<response>\nLima, since 1535.\n</response>"),
     "headings": reply("**Critique:** Thin.\n\n**Response:** Lima, since 1535."),
 }
@@ -114,6 +119,7 @@ def test_a_reply_that_the_endpoint_broke_off_is_none(reason: str) -> None:
         ('{"critique": "Thin.", "response": null}', "unparsable"),
         ('{"critique": "string", "response": "The complete rewritten response, as the user would read it."}', "placeh"),
         (json.dumps(ANSWER), "unparsable"),
+        ('{"properties": {"critique": {"type": "string"}, "response": {"type": "string"}}}', "unparsable"),
         ("null", "unparsable"),
     ],
 )
