@@ -16,7 +16,7 @@ from tenacity import AsyncRetrying, RetryCallState, wait_random_exponential
 from preflect.adapters.chat_wire import BadBodyError, Completion, read_completion, request_body
 from preflect.adapters.pace import POLL_S, Pace
 from preflect.adapters.paced_client import on_send
-from preflect.adapters.refusals import ignored_options, refused_options
+from preflect.adapters.refusals import ignored_options, refused_options, words_of
 from preflect.errors import CallError, PreflectError
 from preflect.ports import CallMeter, ChatRequest, Gate
 from preflect.schemas import ChatModelSpec, Sampling
@@ -85,7 +85,7 @@ class ChatCall:
             raise CallError("call_timeout", f"no reply of {line.name} within {line.spec.timeout_s:g} s") from error
         except openai.APIStatusError as error:
             reason = "content_filter" if error.code == "content_filter" else "call_failed"
-            raise CallError(reason, line.without_key(f"HTTP {error.status_code}: {error.message}")) from error
+            raise CallError(reason, line.without_key(words_of(error))) from error
         except (openai.OpenAIError, BadBodyError) as error:
             if isinstance(error.__cause__, PreflectError):  # the gate's: the client makes a connection error of it
                 raise error.__cause__ from None
@@ -129,7 +129,7 @@ class ChatCall:
             # By what this request said: another one, sent at the same time, may have learnt the same already.
             news = refused_options(error) - self._sent_without
             self.line.refused |= news
-            self._last_words = f"HTTP {error.status_code}: {error.message}"
+            self._last_words = words_of(error)
             return bool(news) or error.status_code in RETRIED_STATUS
         if isinstance(error, BadBodyError):
             return state.attempt_number < MOST_BAD_BODIES
