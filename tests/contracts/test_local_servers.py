@@ -37,7 +37,7 @@ SCHEMA_REQUEST = request_for(
 
 def vllm(content: str | None, finish_reason: str = "stop", **message: Any) -> Reply:
     said = {"role": "assistant", "content": content, "refusal": None, "annotations": None, "audio": None}
-    calls = {"function_call": None, "tool_calls": [], "reasoning": None} | message
+    calls: Body = {"function_call": None, "tool_calls": list[Body](), "reasoning": None} | message
     choice = {"index": 0, "message": said | calls, "logprobs": None, "finish_reason": finish_reason}
     usage = {"prompt_tokens": 31, "total_tokens": 43, "completion_tokens": 12, "prompt_tokens_details": None}
     ends = {"stop_reason": None, "token_ids": None}
@@ -75,8 +75,8 @@ def ollama_error(message: str, status: int) -> Reply:
 
 
 def llama_cpp(content: str, finish_reason: str = "stop", **message: Any) -> Reply:
-    choice = {"finish_reason": finish_reason, "index": 0, "message": {"role": "assistant", "content": content}}
-    choice["message"] |= message
+    said = {"role": "assistant", "content": content} | message
+    choice = {"finish_reason": finish_reason, "index": 0, "message": said}
     usage = {"completion_tokens": 9, "prompt_tokens": 26, "total_tokens": 35}
     timings = {"cache_n": 0, "prompt_n": 26, "prompt_ms": 9.1, "predicted_n": 9, "predicted_per_second": 71.9}
     return 200, {"choices": [choice], "model": "m", "system_fingerprint": "b6", "usage": usage, "timings": timings}
@@ -180,8 +180,8 @@ async def test_what_lasts_fails_at_once_in_the_servers_own_words(fault: Reply, w
 
 TOO_LARGE = {
     "vllm": vllm_error(
-        "'max_tokens' or 'max_completion_tokens' is too large: 4096. This model's maximum context length is 2100 tokens "
-        "and your request has 31 input tokens (4096 > 2100 - 31)."
+        "'max_tokens' or 'max_completion_tokens' is too large: 4096. This model's maximum context length is 2100 "
+        "tokens and your request has 31 input tokens (4096 > 2100 - 31)."
     ),
     "vllm since 0.20": vllm_error(
         "This model's maximum context length is 2100 tokens. However, you requested 4096 output tokens and your prompt "
