@@ -51,6 +51,7 @@ READABLE: dict[str, bytes] = {
     "Qwen that was told not to think": reply(f"<think>\n\n</think>\n\n{SAID}"),
     "a template that opens the tag itself": reply(f"Lima it is.\n</think>\n\n{SAID}"),
     "thoughts that hold a draft": reply(f'<think>{{"critique": "a", "response": "b"}}</think>{SAID}'),
+    "thoughts about the tag": reply(f"<think>Do I need <think>? No.</think>\n{SAID}"),
     "Mistral in parts": reply(
         [{"type": "thinking", "thinking": [{"type": "text", "text": "Lima."}]}, {"type": "text", "text": SAID}]
     ),

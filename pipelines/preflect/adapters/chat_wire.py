@@ -69,7 +69,7 @@ class _Body(BaseModel):
 
 STYLES: Final = ("json_schema", "json_object", "tags")
 """How a reply in parts can be asked for, the surest way first; the last one needs nothing of the endpoint."""
-_THINKING: Final = re.compile(r"\A\s*(?:<think>)?((?:(?!<think>).)*?)</think>\s*", re.DOTALL)
+_THINKING: Final = re.compile(r"\A\s*(?:<think>(.*?)|((?:(?!<think>).)*?))</think>\s*", re.DOTALL)
 _ONLY_THINKING: Final = re.compile(r"\A\s*<think>(.*)\Z", re.DOTALL)
 _CUT: Final = frozenset({"max_tokens", "model_length"})
 """What some endpoints say for `length`."""
@@ -187,7 +187,7 @@ def _split_thinking(text: str, apart: str | None) -> tuple[str | None, str]:
     there is no answer. And servers take a whole reply for thoughts where a format kept the model from thinking.
     """
     if found := _THINKING.match(text):
-        return found[1].strip(), text[found.end() :]
+        return (found[1] or found[2] or "").strip(), text[found.end() :]
     if found := _ONLY_THINKING.match(text):
         return found[1].strip(), ""
     if apart and not text.strip() and _is_json(apart):

@@ -19,8 +19,6 @@ _FORMAT: Final = re.compile(
 _NOT_TAKEN: Final = re.compile(
     r"unsupported|not supported|unknown|unrecogni[sz]ed|unexpected|extra|not permitted", re.IGNORECASE
 )
-MOST_CHARACTERS: Final = 1000
-"""Of an endpoint's words: an overloaded proxy may answer with a whole web page."""
 _SEED: Final = re.compile(r"\bseed\b", re.IGNORECASE)
 _TOO_LARGE: Final = re.compile(r"too large|too long|exceed|at most|maximum", re.IGNORECASE)
 
@@ -41,7 +39,7 @@ def refused_options(error: openai.APIStatusError) -> frozenset[str]:
 def words_of(error: openai.APIStatusError) -> str:
     """What the endpoint said, for a line of text; the client's own message drops what isn't of OpenAI's shape."""
     said = " ".join(error.response.text.split())
-    return f"HTTP {error.status_code}: {said[:MOST_CHARACTERS] or error.message}"
+    return f"HTTP {error.status_code}: {said or error.message}"
 
 
 def _refused(message: str, param: str, style: str | None) -> Iterator[str]:
