@@ -38,7 +38,7 @@ class ChatReply:
     text: str
     thinking: str | None
     finish_reason: str
-    """`stop`, `length`, `content_filter` or what the endpoint said."""
+    """`stop`, `length`, `content_filter`, `refusal` or what the endpoint said."""
     provenance: Provenance
 
 
@@ -48,6 +48,11 @@ class ChatModel(Protocol):
     @property
     def name(self) -> str:
         """The model's name in the recipe."""
+        ...
+
+    @property
+    def max_tokens_if_truncated(self) -> int | None:
+        """Length at most when a reply that was cut off is asked for again; None: twice what cut it off."""
         ...
 
     async def complete(self, request: ChatRequest) -> ChatReply:

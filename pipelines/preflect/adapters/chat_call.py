@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import orjson
 
-from preflect.adapters.chat_wire import BadBodyError, Completion, read_completion, request_body
+from preflect.adapters.chat_wire import BadBodyError, Completion, read_completion, reply_style, request_body
 from preflect.adapters.http_post import HttpPost
-from preflect.adapters.refusals import read_refusal, refused_options
+from preflect.adapters.refusals import ignored_options, read_refusal, refused_options
 from preflect.errors import CallError
 from preflect.ports import CallMeter, ChatRequest, Gate
 from preflect.schemas import ChatModelSpec, Sampling
@@ -77,6 +77,8 @@ class ChatCall:
     body: bytes = field(init=False)
     _without: frozenset[str] = field(init=False)
     """The options that `body` leaves out."""
+    _style: str = field(init=False)
+    """How `body` asks for the parts of the reply."""
     _deadline: float = float("inf")
     _bad_bodies: int = 0
     _last_words: str = ""
@@ -86,7 +88,9 @@ class ChatCall:
         self._build()
 
     def _build(self) -> None:
-        self._without = self.endpoint.refused
+        endpoint = self.endpoint
+        self._without = endpoint.refused
+        self._style = reply_style(endpoint.spec.structured, self.request, self._without)
         self.body = orjson.dumps(self.endpoint.body(self.request, self.sampling))
 
     @property
@@ -131,6 +135,7 @@ class ChatCall:
 
     def _answered(self, reply: HttpReply, ticket: Ticket) -> Answered:
         answered = Answered(read_completion(reply.body), reply.seconds)
+        self.endpoint.refused |= ignored_options(self._style, answered.completion)
         self.endpoint.latencies.add(reply.seconds)
         if answered.completion.usage:
             self.endpoint.lane.correct(self.endpoint.line, sum(answered.completion.usage) - ticket.tokens)
@@ -146,7 +151,7 @@ class ChatCall:
         refusal = read_refusal(reply)
         self._last_words = str(refusal)
         # By what this request said: another one, sent at the same time, may have learnt the same already.
-        if news := refused_options(refusal) - self._without:
+        if news := refused_options(refusal, self._style) - self._without:
             self.endpoint.refused |= news
             return 0.0
         if throttle_pause_s(reply.status, reply.headers, reply.body) is not None:

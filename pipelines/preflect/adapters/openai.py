@@ -45,6 +45,11 @@ class OpenAIChat:
         """The model's name in the recipe."""
         return self._endpoint.name
 
+    @property
+    def max_tokens_if_truncated(self) -> int | None:
+        """Length at most when a reply that was cut off is asked for again; None: twice what cut it off."""
+        return self._endpoint.spec.max_tokens_if_truncated
+
     async def complete(self, request: ChatRequest) -> ChatReply:
         """The reply, from the journal if this very request was answered before.
 

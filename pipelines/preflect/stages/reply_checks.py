@@ -57,11 +57,13 @@ def check_answer(text: str, finish_reason: str | None) -> None:
 
 
 def check_finished(finish_reason: str | None) -> None:
-    """Raises: ReplyError when the endpoint says that it stopped the reply before its end."""
+    """Raises: ReplyError when the endpoint says that it stopped the reply before its end, or that it is a refusal."""
     if finish_reason == "length":
         raise ReplyError("truncated", "it was cut off at the length limit before its end")
     if finish_reason == "content_filter":
         raise ReplyError("content_filter", "the endpoint's content filter stopped it")
+    if finish_reason == "refusal":
+        raise ReplyError("refusal", "the endpoint marks it as a refusal")
 
 
 def is_refusal(text: str) -> bool:
