@@ -220,6 +220,10 @@ class CallMeter(Protocol):
         """So many calls may be in flight from now on."""
         ...
 
+    def paused(self, model: str, seconds: float) -> None:
+        """No call goes out for so long from now, as the endpoint wishes (Retry-After)."""
+        ...
+
     def finished_call(self, model: str, call: StoredCall | None) -> None:
         """`call` is None when it failed."""
         ...
