@@ -220,12 +220,8 @@ class CallMeter(Protocol):
         """So many calls may be in flight from now on."""
         ...
 
-    def paused(self, model: str, seconds: float) -> None:
-        """No call goes out for so long from now, as the endpoint wishes (Retry-After)."""
-        ...
-
-    def finished_call(self, model: str, call: StoredCall | None) -> None:
-        """`call` is None when it failed."""
+    def finished_call(self, model: str, call: StoredCall | None, out_s: float | None = None) -> None:
+        """`call` is None when it failed; it was out for `out_s` seconds, all its attempts together."""
         ...
 
     def replayed(self, model: str) -> None: ...

@@ -34,7 +34,6 @@ class _ModelCount:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_usd: float = 0.0
-    paused_until: float = 0.0
 
 
 class Meter:
@@ -111,12 +110,7 @@ class Meter:
         """So many calls may be in flight from now on."""
         self._models[model].allowed = calls
 
-    def paused(self, model: str, seconds: float) -> None:
-        """No call goes out for so long, or longer if an earlier word said so."""
-        count = self._models[model]
-        count.paused_until = max(count.paused_until, self._clock() + seconds)
-
-    def finished_call(self, model: str, call: StoredCall | None) -> None:
+    def finished_call(self, model: str, call: StoredCall | None, out_s: float | None = None) -> None:  # noqa: ARG002
         """A call came back; None if it failed."""
         count = self._models[model]
         count.in_flight -= 1

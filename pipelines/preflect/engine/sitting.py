@@ -81,6 +81,7 @@ class Tools:
     def wiring(self) -> Wiring:
         """The same for the models."""
         return Wiring(
+            folder=self.sitting.folder,
             journal=self.journal,
             purse=self.budget,
             gate=self.gate,
