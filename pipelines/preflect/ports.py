@@ -225,8 +225,8 @@ class CallMeter(Protocol):
         """So many calls may be in flight from now on."""
         ...
 
-    def finished_call(self, model: str, call: StoredCall | None) -> None:
-        """`call` is None when it failed."""
+    def finished_call(self, model: str, call: StoredCall | None, out_s: float | None = None) -> None:
+        """`call` is None when it failed; it was out for `out_s` seconds, all its attempts together."""
         ...
 
     def replayed(self, model: str) -> None: ...

@@ -94,6 +94,11 @@ class ChatCall:
         self.body = orjson.dumps(self.endpoint.body(self.request, self.sampling))
 
     @property
+    def out_s(self) -> float:
+        """Seconds since it went out for the first time."""
+        return asyncio.get_running_loop().time() - (self._deadline - self.endpoint.spec.timeout_s)
+
+    @property
     def estimated_tokens(self) -> int:
         """What the prompt will count, roughly."""
         return len(self.body) // BYTES_PER_TOKEN

@@ -145,10 +145,10 @@ class OpenAIChat:
                 answered = await call.ask()
             except BaseException:
                 if call.sent.is_set():
-                    self._endpoint.meter.finished_call(self.name, None)
+                    self._endpoint.meter.finished_call(self.name, None, call.out_s)
                 raise
             stored = self._stored(next(keys), call.request, answered, most_in, most_usd)
-            self._endpoint.meter.finished_call(self.name, stored)
+            self._endpoint.meter.finished_call(self.name, stored, call.out_s)
             await self._journal.record(stored)
             self._purse.spend(stored.cost_usd)
         return stored

@@ -69,6 +69,7 @@ def _calls(recipe: Recipe, stage: AnyStage) -> int:
 class Wiring:
     """What the models behind the stages share: journal, money, the gate, counts, and addresses that a run started."""
 
+    folder: RunFolder
     journal: CallStore
     purse: Purse
     gate: Gate

@@ -24,6 +24,7 @@ from preflect.engine.run_folder import RunFolder, new_run_path
 from preflect.engine.sitting import Sitting
 from preflect.engine.so_far import steps
 from preflect.engine.storage import write_rejections
+from preflect.engine.traffic import traffic_so_far
 from preflect.errors import BudgetError, InputError, PreflectError, StoppedError
 from preflect.schemas import Manifest, Recipe, Rejection, Sample, content_id
 
@@ -218,7 +219,8 @@ def _write_down(folder: RunFolder, status: Literal["stopped", "failed"], message
         folder.write_manifest(ended)
         with open_journal(folder.journal_path) as journal:
             seconds = round(journal.counter("wall_seconds"), 3)
-            folder.write_manifest(ended.evolve(calls=journal.counts(), seconds=seconds))
+            traffic = traffic_so_far(journal, folder.recipe().models)
+            folder.write_manifest(ended.evolve(calls=journal.counts(), traffic=traffic, seconds=seconds))
 
 
 def _carry_phases(plan: Plan, folder: RunFolder, watch: Watch, endpoints: Mapping[str, str]) -> None:
@@ -252,6 +254,7 @@ def _finish(plan: Plan, folder: RunFolder, input_rejected: int) -> RunResult:
             input_rejected=input_rejected,
             stages=count_stages(plan, folder, journal, input_rejected),
             calls=journal.counts(),
+            traffic=traffic_so_far(journal, plan.recipe.models),
             exports=exports,
             finished_at=_now(),
             seconds=round(journal.counter("wall_seconds"), 3),

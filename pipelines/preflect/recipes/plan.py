@@ -27,6 +27,7 @@ from preflect.recipes.order import check_order
 from preflect.recipes.read import LoadedRecipe, load_recipe
 from preflect.recipes.stages import connect
 from preflect.recipes.students import check_students
+from preflect.recipes.telemetry import notes_on_telemetry, run_exported
 from preflect.schemas import Manifest, OpenAIModel, Recipe, SimModel
 
 ENTRY: Final = "preflect.recipes.plan:plan_of_run"
@@ -46,6 +47,7 @@ def load(path: Path | str, overrides: Sequence[str] = (), *, skip_bad_rows: bool
     notes = check_order(recipe, has_response=found.has_response, source=loaded.source)
     check_students(recipe, loaded.source)
     simulated = check_endpoints(recipe, loaded.source)
+    notes = (*notes, *notes_on_telemetry())
     return replace(make_plan(recipe, found, simulated=simulated), notes=notes, skip_bad_rows=skip_bad_rows)
 
 
@@ -107,7 +109,8 @@ def plan_to_resume(folder: RunFolder, *, budget_usd: float | None = None) -> Pla
         simulated = check_endpoints(loaded.recipe, loaded.source)
     # What was simulated once stays so, whatever answers now.
     plan = make_plan(loaded.recipe, survey(loaded.recipe.input), simulated=manifest.simulated or simulated)
-    return replace(plan, notes=tuple(_changes(plan, manifest)), skip_bad_rows=manifest.skipped_bad_rows)
+    notes = (*_changes(plan, manifest), *notes_on_telemetry())
+    return replace(plan, notes=notes, skip_bad_rows=manifest.skipped_bad_rows)
 
 
 def _changes(plan: Plan, manifest: Manifest) -> Iterator[str]:
@@ -149,6 +152,12 @@ def _prompts(recipe: Recipe) -> dict[str, str]:
 
 @contextmanager
 def _services(recipe: Recipe, folder: RunFolder) -> Generator[Mapping[str, str]]:
+    with run_exported(recipe, folder), _simulators(recipe, folder) as endpoints:
+        yield endpoints
+
+
+@contextmanager
+def _simulators(recipe: Recipe, folder: RunFolder) -> Generator[Mapping[str, str]]:
     """The simulated endpoint, if a model is of that kind: one process for all of them."""
     simulated = {name: model for name, model in recipe.models.items() if isinstance(model, SimModel)}
     if not simulated:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from preflect.adapters.openai import open_chat
 from preflect.adapters.reachability import secret_of
@@ -12,6 +13,7 @@ from preflect.curation.dedup import Dedup
 from preflect.engine.plan import Connected, Phase, Wiring, stage_names
 from preflect.ports import ChatModel, Stage, Student, WholeSetStage
 from preflect.recipes.students import build_student
+from preflect.recipes.telemetry import calls_exported
 from preflect.schemas import ChatModelSpec, OpenAIModel, Recipe
 from preflect.schemas import stages as spec
 from preflect.stages.grade import Grade
@@ -35,7 +37,14 @@ class Models:
 
 @asynccontextmanager
 async def connect(recipe: Recipe, phase: Phase, wiring: Wiring) -> AsyncGenerator[Connected]:
-    """The stages of a phase, with the models they use open until the block ends."""
+    """The stages of a phase, with the models they use open until the block ends, and their calls exported if wanted."""
+    with calls_exported(recipe, phase, wiring) as meter:
+        async with _opened(recipe, phase, replace(wiring, meter=meter)) as connected:
+            yield connected
+
+
+@asynccontextmanager
+async def _opened(recipe: Recipe, phase: Phase, wiring: Wiring) -> AsyncGenerator[Connected]:
     places = (*phase.stages, *(() if phase.closing is None else (phase.closing,)))
     used = {name for place in places for name in recipe.stages[place].model_names}
     chat = {n: m for n, m in recipe.models.items() if n in used and isinstance(m, ChatModelSpec)}

@@ -11,7 +11,7 @@ from preflect.schemas.grader import (
     RegexGrader,
     StringGrader,
 )
-from preflect.schemas.manifest import CallCounts, ExportCounts, Manifest, StageCounts
+from preflect.schemas.manifest import CallCounts, ExportCounts, Manifest, StageCounts, TrafficCounts
 from preflect.schemas.message import Conversation, Message, Role, ToolCall
 from preflect.schemas.models import (
     ChatModelSpec,
@@ -125,6 +125,7 @@ __all__ = [
     "StudentScore",
     "StudentSpec",
     "ToolCall",
+    "TrafficCounts",
     "TransformersStudent",
     "Verdict",
     "content_id",
