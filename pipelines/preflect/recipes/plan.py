@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
@@ -17,7 +17,7 @@ from preflect.adapters.reading import InputSurvey, read_samples, survey
 from preflect.adapters.shipped import shipped
 from preflect.adapters.sim_process import simulated_endpoint
 from preflect.engine.local import LocalRunner
-from preflect.engine.plan import Plan, Runner
+from preflect.engine.plan import Connected, Phase, Plan, Runner, Wiring
 from preflect.engine.run_folder import RunFolder
 from preflect.errors import DataError
 from preflect.prompts import has_prompt, load_prompt
@@ -25,7 +25,6 @@ from preflect.recipes.finish import export, report
 from preflect.recipes.locate import Source
 from preflect.recipes.order import check_order
 from preflect.recipes.read import LoadedRecipe, load_recipe
-from preflect.recipes.stages import connect
 from preflect.recipes.students import check_students
 from preflect.schemas import Manifest, OpenAIModel, Recipe, SimModel
 
@@ -130,7 +129,7 @@ def _plan(recipe: Recipe, rows: int, sha256: str, *, simulated: bool) -> Plan:
         input_rows=min(rows, recipe.input.limit or rows),
         input_sha256=sha256,
         read=partial(read_samples, recipe.input),
-        connect=partial(connect, recipe),
+        connect=partial(_connect, recipe),
         services=partial(_services, recipe),
         runner=runner,
         entry=ENTRY,
@@ -139,6 +138,13 @@ def _plan(recipe: Recipe, rows: int, sha256: str, *, simulated: bool) -> Plan:
         prompts=_prompts(recipe),
         simulated=simulated or any(isinstance(model, SimModel) for model in recipe.models.values()),
     )
+
+
+def _connect(recipe: Recipe, phase: Phase, wiring: Wiring) -> AbstractAsyncContextManager[Connected]:
+    # The client's half second of imports is for the process that calls models: not for one that reads or hands on.
+    from preflect.recipes.stages import connect  # noqa: PLC0415
+
+    return connect(recipe, phase, wiring)
 
 
 def _prompts(recipe: Recipe) -> dict[str, str]:
