@@ -19,7 +19,8 @@ from preflect.adapters.sim_process import simulated_endpoint
 from preflect.engine.local import LocalRunner
 from preflect.engine.plan import Connected, Phase, Plan, Runner, Wiring
 from preflect.engine.run_folder import RunFolder
-from preflect.errors import DataError
+from preflect.engine.running import WAY_TO_A_MODEL
+from preflect.errors import DataError, RecipeError
 from preflect.prompts import has_prompt, load_prompt
 from preflect.recipes.finish import export, report
 from preflect.recipes.locate import Source
@@ -91,14 +92,14 @@ def plan_of_run(path: str) -> Plan:
     return _plan(folder.recipe(), manifest.input_rows, manifest.input_sha256, simulated=manifest.simulated)
 
 
-def plan_to_resume(folder: RunFolder, *, budget_usd: float | None = None) -> Plan:
+def plan_to_resume(folder: RunFolder, overrides: Sequence[str] = ()) -> Plan:
     """The plan of a run that stopped, its input and endpoints checked as at the start.
 
-    Args: budget_usd takes the place of the recipe's own; what was spent before counts in.
-    Raises: InputError.
+    Args: overrides are `a.b.c=VALUE` for limits and the way to a model; what was spent before counts in.
+    Raises: InputError, RecipeError.
     """
-    overrides = () if budget_usd is None else (f"limits.budget_usd={budget_usd!r}",)
     loaded = load_recipe(folder.recipe_path, overrides)
+    _check_overrides(loaded.source)
     manifest = folder.manifest()
     simulated = False
     if manifest.status != "done":
@@ -107,6 +108,16 @@ def plan_to_resume(folder: RunFolder, *, budget_usd: float | None = None) -> Pla
     # What was simulated once stays so, whatever answers now.
     plan = make_plan(loaded.recipe, survey(loaded.recipe.input), simulated=manifest.simulated or simulated)
     return replace(plan, notes=tuple(_changes(plan, manifest)), skip_bad_rows=manifest.skipped_bad_rows)
+
+
+def _check_overrides(source: Source) -> None:
+    for path, option in source.options.items():
+        of_model = path[:1] == ("models",) and path[2:3] and path[2] in WAY_TO_A_MODEL
+        if path[:1] != ("limits",) and not of_model:
+            raise RecipeError(
+                f"--set {option}: a run can't change that on its way, what is done would not be of one recipe; "
+                f"right is a key of limits, or of a model's {', '.join(WAY_TO_A_MODEL)}; for other work start a new run"
+            )
 
 
 def _changes(plan: Plan, manifest: Manifest) -> Iterator[str]:
