@@ -8,9 +8,10 @@ from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Final
 
-from preflect.adapters.distilabel_runner import DistilabelRunner
+from preflect.adapters.distilabel_runner import DistilabelRunner, check_temporary_folder
 from preflect.adapters.input_sources import resolve
 from preflect.adapters.reachability import check_endpoint
 from preflect.adapters.reading import InputSurvey, read_samples, survey
@@ -40,13 +41,19 @@ def load(path: Path | str, overrides: Sequence[str] = (), *, skip_bad_rows: bool
     """
     loaded = load_recipe(Path(path), overrides)
     recipe = _with_absolute_input(loaded, Path(path).parent)
+    _check_engine(recipe)
     found = survey(recipe.input, Path(path).parent)
     if found.bad_count and not skip_bad_rows:
         raise DataError(found.complaint(loaded.recipe.input.path))
-    notes = check_order(recipe, has_response=found.has_response, source=loaded.source)
+    notes = (*found.notes, *check_order(recipe, has_response=found.has_response, source=loaded.source))
     check_students(recipe, loaded.source)
     simulated = check_endpoints(recipe, loaded.source)
     return replace(make_plan(recipe, found, simulated=simulated), notes=notes, skip_bad_rows=skip_bad_rows)
+
+
+def _check_engine(recipe: Recipe) -> None:
+    if recipe.engine == "distilabel":
+        check_temporary_folder(gettempdir())
 
 
 def check_endpoints(recipe: Recipe, source: Source) -> bool:
@@ -103,6 +110,7 @@ def plan_to_resume(folder: RunFolder, overrides: Sequence[str] = ()) -> Plan:
     manifest = folder.manifest()
     simulated = False
     if manifest.status != "done":
+        _check_engine(loaded.recipe)
         check_students(loaded.recipe, loaded.source)
         simulated = check_endpoints(loaded.recipe, loaded.source)
     # What was simulated once stays so, whatever answers now.
