@@ -138,6 +138,14 @@ def print_summary(result: RunResult, *, as_json: bool) -> None:
     print_result(document_of(result), text_of(result), as_json=as_json)
 
 
+def _say(what: str) -> None:
+    print(f"{what} …", file=sys.stderr)
+
+
+def _say_nothing(_: str) -> None:
+    return None
+
+
 @contextmanager
 def watched(*, quiet: bool) -> Generator[Watch]:
     """Progress on the terminal; the first Ctrl-C asks the run to stop, a second one ends it at once."""
@@ -155,7 +163,8 @@ def watched(*, quiet: bool) -> Generator[Watch]:
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with progress_shown(quiet=quiet) as publish:
-            yield Watch(stop_requested=asked.is_set, publish=publish)
+            say = _say_nothing if quiet else _say
+            yield Watch(stop_requested=asked.is_set, publish=publish, say=say)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

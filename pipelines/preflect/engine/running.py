@@ -54,7 +54,7 @@ def _never() -> bool:
     return False
 
 
-def _ignore(_: Snapshot) -> None:
+def _ignore(_: object) -> None:
     return None
 
 
@@ -66,6 +66,8 @@ class Watch:
     """Asked some ten times a second; True lets calls in flight come back, starts no new ones, and keeps everything."""
     publish: Callable[[Snapshot], None] = _ignore
     """Given the counts some ten times a second, from another thread."""
+    say: Callable[[str], None] = _ignore
+    """Told in words what the run does where there is nothing to count."""
 
 
 def run(plan: Plan, path: Path | None = None, watch: Watch | None = None) -> RunResult:
@@ -162,7 +164,7 @@ def _sit(plan: Plan, folder: RunFolder, watch: Watch) -> RunResult:
             _carry_phases(plan, folder, watch, endpoints)
             rejected = _gather_rejections(plan, folder)
             _judge_losses(plan, folder)
-        result = _finish(plan, folder, rejected)
+        result = _finish(plan, folder, rejected, watch.say)
     shutil.rmtree(folder.live_path, ignore_errors=True)
     return result
 
@@ -249,8 +251,9 @@ def _gather_rejections(plan: Plan, folder: RunFolder) -> int:
     return len(of_input)
 
 
-def _finish(plan: Plan, folder: RunFolder, input_rejected: int) -> RunResult:
+def _finish(plan: Plan, folder: RunFolder, input_rejected: int, say: Callable[[str], None]) -> RunResult:
     """Count, export, report; the manifest says `done` when all of it is on disk."""
+    say("writing the training data")
     exports = plan.export(folder)
     with open_journal(folder.journal_path) as journal:
         manifest = folder.manifest().evolve(
@@ -263,6 +266,7 @@ def _finish(plan: Plan, folder: RunFolder, input_rejected: int) -> RunResult:
             finished_at=_now(),
             seconds=round(journal.counter("wall_seconds"), 3),
         )
+    say("writing the report")
     plan.report(folder, manifest)
     folder.write_manifest(manifest)
     return RunResult(folder, manifest)
