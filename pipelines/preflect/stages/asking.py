@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from preflect.errors import CallError, ReplyError
+from preflect.grading import is_refusal
 from preflect.ports import ChatModel, ChatReply, ChatRequest
 from preflect.prompts import PromptTemplate, load_prompt, parse_reply
 from preflect.schemas import Conversation, Instruction, Message, Rejection, Response, Sample, Sampling, content_id
-from preflect.stages.reply_checks import check_answer, check_finished, is_refusal
+from preflect.stages.reply_checks import check_answer, check_finished
 
 T = TypeVar("T")
 
