@@ -187,7 +187,8 @@ def _split_thinking(text: str, apart: str | None) -> tuple[str | None, str]:
     Where the chat template opens the tag, the reply only closes it; where the model never came to an end of thinking,
     there is no answer. And servers take a whole reply for thoughts where a format kept the model from thinking.
     """
-    if found := _THINKING.match(text):
+    # Looked for first, since the pattern reads a whole text that has none.
+    if "</think>" in text and (found := _THINKING.match(text)):
         return (found[1] or found[2] or "").strip(), text[found.end() :]
     if found := _ONLY_THINKING.match(text):
         return found[1].strip(), ""
