@@ -141,7 +141,7 @@ def _wire_message(message: Message) -> dict[str, Any]:
 def read_completion(content: bytes) -> Completion:
     """The first choice of a reply. Raises: BadBodyError when it isn't a chat completion."""
     try:
-        body = _Body.model_validate(_json(content))
+        body = _Body.model_validate(read_json(content))
     except ValueError as error:  # pydantic's own errors are ValueErrors too
         raise BadBodyError(f"the reply is no chat completion: {content[:200]!r}") from error
     choice = body.choices[0]
@@ -155,7 +155,8 @@ def read_completion(content: bytes) -> Completion:
     )
 
 
-def _json(content: bytes) -> Any:
+def read_json(content: bytes) -> Any:
+    """A JSON value as endpoints write it. Raises: ValueError."""
     try:
         return orjson.loads(content)
     except orjson.JSONDecodeError:
