@@ -65,7 +65,7 @@ class BatchProvider:
     files: dict[str, bytes] = field(default_factory=dict[str, bytes])
     batches: dict[str, Json] = field(default_factory=dict[str, Json])
     paid: Counter[str] = field(default_factory=Counter[str])
-    """How often each request was answered, by its words."""
+    """How often each request was answered, by its custom id."""
     keys: set[str] = field(default_factory=set[str])
     seen: list[str] = field(default_factory=list[str])
 
@@ -92,7 +92,8 @@ class BatchProvider:
         file = form["file"]
         assert isinstance(file, web.FileField)
         assert form["purpose"] == "batch"
-        content = file.file.read()
+        with file.file:
+            content = file.file.read()
         file_id = self._store(content)
         return web.json_response(
             {
@@ -162,6 +163,11 @@ class BatchProvider:
         more = len(newest_first) > start + len(page)
         return web.json_response({"object": "list", "data": page, "has_more": more})
 
+    async def chat(self, request: web.Request) -> web.Response:
+        said = self.answer(await request.json())
+        assert not isinstance(said, str)
+        return web.json_response(said[1], status=said[0])
+
     async def cancel(self, request: web.Request) -> web.Response:
         batch = self.batches[request.match_info["id"]]
         batch["status"] = "cancelling"
@@ -201,7 +207,7 @@ class BatchProvider:
         for line in self._requests(batch):
             said = self.answer(line["body"])
             if not isinstance(said, str):
-                self.paid[last_words(line["body"])] += said[0] == 200
+                self.paid[line["custom_id"]] += said[0] == 200
             (out if not isinstance(said, str) and said[0] == 200 else wrong).append(_line(line["custom_id"], said))
         random.Random(len(out)).shuffle(out)
         batch["output_file_id"] = self._store("\n".join(out).encode() + b"\n") if out else None
@@ -239,7 +245,7 @@ def providing(provider: BatchProvider) -> Generator[BatchProvider]:
     try:
         yield provider
     finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(_stop(runner), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
@@ -270,6 +276,7 @@ async def _start(provider: BatchProvider) -> web.AppRunner:
     app.add_routes(
         [
             web.get("/v1/models", models),
+            web.post("/v1/chat/completions", provider.chat),
             web.post("/v1/files", provider.upload),
             web.get("/v1/files/{id}/content", provider.content),
             web.post("/v1/batches", provider.create),
@@ -282,3 +289,11 @@ async def _start(provider: BatchProvider) -> web.AppRunner:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     return runner
+
+
+async def _stop(runner: web.AppRunner) -> None:
+    await runner.cleanup()
+    held = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in held:
+        task.cancel()
+    await asyncio.gather(*held, return_exceptions=True)

@@ -364,6 +364,59 @@ async def test_a_stop_ends_all_waiting_at_once_and_a_later_sitting_picks_the_bat
     assert set(provider.paid.values()) == {1}
 
 
+@pytest.mark.parametrize(
+    "point",
+    [
+        "before POST /v1/files",
+        "after POST /v1/files",
+        "before POST /v1/batches",
+        "after POST /v1/batches",
+        "before GET /v1/batches/ID",
+        "after GET /v1/batches/ID",
+        "before GET /v1/files/ID/content",
+        "after GET /v1/files/ID/content",
+    ],
+)
+async def test_a_sitting_may_end_anywhere_and_the_next_pays_for_nothing_twice(tmp_path: Path, point: str) -> None:
+    when, what = point.split(" ", 1)
+    reached: list[str] = []
+
+    async def hold(now: str) -> None:
+        if now == what:
+            reached.append(now)
+            await asyncio.sleep(60)
+
+    with providing(BatchProvider()) as provider:
+        setattr(provider, when, hold)
+        async with rig(provider, tmp_path) as r:
+            asked = asyncio.create_task(r.ask(*numbered(3)))
+            await asyncio.to_thread(provider.wait_for, lambda: bool(reached))
+            asked.cancel()
+        setattr(provider, when, None)
+        async with rig(provider, tmp_path) as r:
+            assert len(await r.ask(*numbered(3))) == 3
+            assert r.notes.open_batches() == ()
+    assert provider.sizes() == [3]
+    assert set(provider.paid.values()) == {1}
+
+
+async def test_replies_that_were_kept_before_a_sitting_ended_count_once(tmp_path: Path) -> None:
+    price = Price(output=100_000.0)
+    with providing(BatchProvider(cut_downloads=1)) as provider:
+        async with rig(provider, tmp_path, price=price, batch={"poll_s": 0.3}) as r:
+            asked = asyncio.create_task(r.ask(*numbered(1500)))
+            await asyncio.to_thread(provider.wait_for, lambda: "GET /v1/files/ID/content" in provider.seen)
+            while not (kept := r.journal.spent_usd()):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            asked.cancel()
+        async with rig(provider, tmp_path, price=price) as r:
+            assert len(await r.ask(*numbered(1500))) == 1500
+            assert kept < 1500
+            # Twenty tokens at 100,000 dollars a million, halved: a dollar each.
+            assert r.journal.spent_usd() == r.budget.spent_usd == pytest.approx(1500)
+    assert provider.sizes() == [1500]
+
+
 async def test_what_is_gathered_when_a_stop_comes_is_not_sent(tmp_path: Path) -> None:
     with providing(BatchProvider()) as provider:
         async with rig(provider, tmp_path, batch={"gather_s": 0.5}) as r:
