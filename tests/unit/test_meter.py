@@ -3,7 +3,7 @@
 import pytest
 
 from preflect.engine.meter import Meter
-from preflect.engine.plan import calls_of, split_phases
+from preflect.engine.plan import calls_of, open_samples, split_phases
 from preflect.schemas import Recipe
 
 
@@ -76,7 +76,13 @@ def test_an_empty_phase_has_no_share() -> None:
 
 
 def recipe(*stages: dict[str, object]) -> Recipe:
-    models = {"teacher": {"kind": "sim"}, "small": {"kind": "ppm"}, "large": {"kind": "transformers", "model": "x"}}
+    late = {"kind": "openai", "model": "x", "mode": "batch", "batch": {"max_requests": 2000}}
+    models = {
+        "teacher": {"kind": "sim"},
+        "late": late,
+        "small": {"kind": "ppm"},
+        "large": {"kind": "transformers", "model": "x"},
+    }
     return Recipe.model_validate(
         {"name": "r", "input": {"path": "x"}, "models": models, "stages": stages}, strict=False
     )
@@ -102,3 +108,12 @@ def test_stages_weigh_as_many_calls_as_they_make() -> None:
 def test_stages_that_make_no_calls_weigh_the_same() -> None:
     graded = recipe({"stage": "grade"}, {"stage": "pair"})
     assert calls_of(graded, split_phases(graded)[0]) == {"grade": 1, "pair": 1}
+
+
+def test_where_a_stage_asks_in_batches_enough_samples_are_open_to_fill_one() -> None:
+    mixed = recipe(
+        {"stage": "respond", "model": "teacher"}, {"stage": "dedup"}, {"stage": "reflect_response", "model": "late"}
+    )
+    assert [open_samples(mixed, phase) for phase in split_phases(mixed)] == [512, 2000]
+    many = mixed.evolve(limits=mixed.limits.evolve(open_samples=3000))
+    assert [open_samples(many, phase) for phase in split_phases(many)] == [3000, 3000]

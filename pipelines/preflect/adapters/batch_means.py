@@ -37,7 +37,8 @@ class Means:
 
     def cost_usd(self, prompt_tokens: int, completion_tokens: int) -> float:
         """What so many tokens cost in a batch."""
-        return (prompt_tokens * self.price.input + completion_tokens * self.price.output) / 1_000_000
+        price = self.price
+        return (prompt_tokens * price.input + completion_tokens * price.output) / 1_000_000
 
     def stored(self, line: SentLine, reply: Completion, latency_s: float) -> StoredCall:
         """A reply as it's kept; where the endpoint counts no tokens, it costs what was set aside."""
