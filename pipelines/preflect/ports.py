@@ -175,6 +175,46 @@ class CallStore(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentLine:
+    """One request of a batch, as far as its reply needs it."""
+
+    key: str
+    stage: str
+    sample_id: str
+    most_usd: float
+    """What it can cost at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentBatch:
+    """A batch of requests that an endpoint works on, perhaps for a day."""
+
+    model: str
+    """The model's name in the recipe."""
+    input_file_id: str
+    """The endpoint's name for the file of requests: no other batch is made of it."""
+    batch_id: str | None
+    """The endpoint's name for the batch; None from just before it's asked for until it's known."""
+    lines: tuple[SentLine, ...]
+
+
+class BatchStore(Protocol):
+    """Where it stands which batches were sent, so that none is paid twice."""
+
+    def open_batches(self, model: str) -> tuple[SentBatch, ...]:
+        """Those of this model whose replies are not all in the journal."""
+        ...
+
+    def keep(self, batch: SentBatch) -> None:
+        """Return when it's durable; takes the place of what was kept of the batch before."""
+        ...
+
+    def drop(self, batch: SentBatch) -> None:
+        """Nothing is to come of the batch any more."""
+        ...
+
+
 class Purse(Protocol):
     """A hard limit on money."""
 

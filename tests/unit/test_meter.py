@@ -6,7 +6,7 @@ import pytest
 
 from preflect.engine.journal import open_journal
 from preflect.engine.meter import Meter
-from preflect.engine.plan import calls_of, split_phases
+from preflect.engine.plan import calls_of, open_samples, split_phases
 from preflect.engine.traffic import keep_traffic, traffic_so_far
 from preflect.ports import StoredCall
 from preflect.schemas import Recipe, TrafficCounts
@@ -81,7 +81,13 @@ def test_an_empty_phase_has_no_share() -> None:
 
 
 def recipe(*stages: dict[str, object]) -> Recipe:
-    models = {"teacher": {"kind": "sim"}, "small": {"kind": "ppm"}, "large": {"kind": "transformers", "model": "x"}}
+    late = {"kind": "openai", "model": "x", "mode": "batch", "batch": {"max_requests": 2000}}
+    models = {
+        "teacher": {"kind": "sim"},
+        "late": late,
+        "small": {"kind": "ppm"},
+        "large": {"kind": "transformers", "model": "x"},
+    }
     return Recipe.model_validate(
         {"name": "r", "input": {"path": "x"}, "models": models, "stages": stages}, strict=False
     )
@@ -168,3 +174,12 @@ def test_what_was_hard_about_the_traffic_outlives_a_sitting(tmp_path: Path) -> N
     with open_journal(tmp_path / "journal.sqlite") as journal:
         kept = traffic_so_far(journal, ("student", "teacher", "judge"))
     assert kept == (TrafficCounts(model="teacher", retries=6, throttled=2, hedged=2),)
+
+
+def test_where_a_stage_asks_in_batches_enough_samples_are_open_to_fill_one() -> None:
+    mixed = recipe(
+        {"stage": "respond", "model": "teacher"}, {"stage": "dedup"}, {"stage": "reflect_response", "model": "late"}
+    )
+    assert [open_samples(mixed, phase) for phase in split_phases(mixed)] == [512, 2000]
+    many = mixed.evolve(limits=mixed.limits.evolve(open_samples=3000))
+    assert [open_samples(many, phase) for phase in split_phases(many)] == [3000, 3000]

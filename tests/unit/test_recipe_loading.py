@@ -583,3 +583,35 @@ def test_the_recipe_may_lie_in_another_folder() -> None:
     shutil.move(write(changed("seed: 7", "seed: x")), "deep/recipe.yaml")
     with pytest.raises(RecipeError, match=r"^deep/recipe\.yaml:2: 'seed' must be a whole number"):
         read_recipe(Path("deep/recipe.yaml"))
+
+
+BATCH = changed("gpt-4.1-mini, concurrency: 8", "gpt-4.1-mini, mode: batch")
+
+
+def test_a_model_may_ask_in_batches() -> None:
+    model = read_recipe(write(BATCH), ["models.teacher.batch.max_requests=100"]).models["teacher"]
+    assert isinstance(model, OpenAIModel)
+    assert (model.mode, model.batch.max_requests) == ("batch", 100)
+    assert notes(BATCH) == ()
+
+
+def test_a_simulated_model_has_no_batches() -> None:
+    (fault,) = faults(changed("kind: openai, model: gpt-4.1-mini, concurrency: 8", "kind: sim, mode: batch"))
+    assert fault.startswith("recipe.yaml:5: unknown key 'mode' in model 'teacher'")
+
+
+def test_options_of_the_other_mode_are_pointed_out() -> None:
+    text = changed("concurrency: 8", "mode: batch, rpm: 60, hedge_after_s: 5").replace(
+        "    model: gpt-4.1\n", "    model: gpt-4.1\n    batch: {poll_s: 5}\n"
+    )
+    assert notes(text) == (
+        "recipe.yaml:5: 'rpm' of model 'teacher' counts in `mode: chat` only; leave it out",
+        "recipe.yaml:5: 'hedge_after_s' of model 'teacher' counts in `mode: chat` only; leave it out",
+        "recipe.yaml:9: 'batch' of model 'judge' counts in `mode: batch` only; leave it out",
+    )
+
+
+def test_instructions_that_are_made_a_few_at_a_time_want_no_batches() -> None:
+    text = BATCH.replace("stages:\n", "stages:\n  - {stage: self_instruct, model: teacher, count: 5}\n")
+    (note,) = notes(text)
+    assert note.startswith("recipe.yaml:11: stage 'self_instruct' reads its replies a few at a time")

@@ -176,9 +176,16 @@ def _read(content: bytes) -> _Body:
     try:
         return _Body.model_validate_json(content)
     except ValidationError:
+        return _Body.model_validate(read_json(content))
+
+
+def read_json(content: bytes) -> Any:
+    """A JSON value as endpoints write it. Raises: ValueError."""
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
         # A lone surrogate (half an emoji, cut by a token limit) is legal JSON, and no text that a file could hold.
-        text = json.dumps(json.loads(content), ensure_ascii=False).encode("utf-8", "replace")
-        return _Body.model_validate_json(text)
+        return json.loads(json.dumps(json.loads(content), ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def _split_thinking(text: str, apart: str | None) -> tuple[str | None, str]:

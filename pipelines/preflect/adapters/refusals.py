@@ -10,7 +10,6 @@ from typing import Final
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from preflect.adapters.chat_wire import Completion
-from preflect.traffic.lane import HttpReply
 
 _FORMAT: Final = re.compile(
     r"\bresponse[_ ](?:format|schema)|\bjson[_ ](?:schema|object)|\bguided_|\bstructured outputs?\b"
@@ -61,18 +60,18 @@ class _Wrapped(BaseModel):
 _FORMS: Final = TypeAdapter[_Wrapped | _Said](_Wrapped | _Said)
 
 
-def read_refusal(reply: HttpReply) -> Refusal:
+def read_refusal(status: int, body: bytes) -> Refusal:
     """What the endpoint says, in OpenAI's form, in those of other servers, or in any text."""
-    text = " ".join(reply.body.decode("utf-8", "replace").split())
+    text = " ".join(body.decode("utf-8", "replace").split())
     try:
-        form = _FORMS.validate_json(reply.body)
+        form = _FORMS.validate_json(body)
     except ValidationError:
-        return Refusal(reply.status, text[:_MOST_QUOTED] or "no message", text)
+        return Refusal(status, text[:_MOST_QUOTED] or "no message", text)
     said = form.error if isinstance(form, _Wrapped) else form
     if isinstance(said, str):
-        return Refusal(reply.status, said, text)
+        return Refusal(status, said, text)
     message = said.message or said.detail or text[:_MOST_QUOTED]
-    return Refusal(reply.status, message, text, str(said.code or ""), said.param or "")
+    return Refusal(status, message, text, str(said.code or ""), said.param or "")
 
 
 def refused_options(refusal: Refusal, style: str) -> frozenset[str]:

@@ -12,7 +12,7 @@ from preflect.engine.dataset import BLOCK, BlockWriter, Dataset
 from preflect.engine.executor import Executor, Outcome, ticking
 from preflect.engine.losses import StageLosses, Watched
 from preflect.engine.meter import Meter
-from preflect.engine.plan import Phase, calls_of
+from preflect.engine.plan import Phase, calls_of, open_samples
 from preflect.engine.sitting import Sitting, Tools
 from preflect.ports import Stage, WholeSetStage
 from preflect.schemas import Rejection, Sample
@@ -25,7 +25,8 @@ def stream_phase(sitting: Sitting, phase: Phase) -> Generator[Iterator[Outcome]]
     Raises (while iterating): StoppedError, RunError.
     """
     done: deque[Outcome] = deque()
-    with sitting.tools(_rows_into(sitting, phase)) as tools:
+    rows = _rows_into(sitting, phase)
+    with sitting.tools(rows) as tools:
         tools.meter.weigh(calls_of(sitting.plan.recipe, phase))
         waiting = _still_to_do(sitting, phase, done, tools.meter)
         if not phase.stages:
@@ -33,7 +34,7 @@ def stream_phase(sitting: Sitting, phase: Phase) -> Generator[Iterator[Outcome]]
             return
         executor = Executor(
             lambda: _open_stages(tools, phase),
-            open_samples=sitting.plan.recipe.limits.open_samples,
+            open_samples=max(1, min(rows, open_samples(sitting.plan.recipe, phase))),
             max_rejected=sitting.plan.recipe.limits.max_rejected,
             gate=tools.gate,
             meter=tools.meter,

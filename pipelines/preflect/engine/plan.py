@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from preflect.engine.run_folder import RunFolder
-from preflect.ports import CallMeter, CallStore, Gate, Purse, Stage, WholeSetStage
-from preflect.schemas import ExportCounts, Manifest, PpmStudent, Recipe, Rejection, Sample
+from preflect.ports import BatchStore, CallMeter, CallStore, Gate, Purse, Stage, WholeSetStage
+from preflect.schemas import ExportCounts, Manifest, OpenAIModel, PpmStudent, Recipe, Rejection, Sample
 from preflect.schemas.stages import AnyStage, Respond
 
 if TYPE_CHECKING:
@@ -65,12 +65,20 @@ def _calls(recipe: Recipe, stage: AnyStage) -> int:
     return len(slow) * (stage.samples if isinstance(stage, Respond) else 1)
 
 
+def open_samples(recipe: Recipe, phase: Phase) -> int:
+    """How many samples of the phase are in work at once: where a stage asks in batches, enough to fill one."""
+    models = [recipe.models[name] for place in phase.stages for name in recipe.stages[place].model_names]
+    full = [model.batch.max_requests for model in models if isinstance(model, OpenAIModel) and model.mode == "batch"]
+    return max(recipe.limits.open_samples, *full, 0)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wiring:
     """What the models behind the stages share: journal, money, the gate, counts, and addresses that a run started."""
 
     folder: RunFolder
     journal: CallStore
+    batches: BatchStore
     purse: Purse
     gate: Gate
     meter: CallMeter

@@ -30,6 +30,8 @@ class RunFolder:
         self.recipe_path = path / "recipe.yaml"
         self.manifest_path = path / "manifest.json"
         self.journal_path = path / "journal.sqlite"
+        self.batches_path = path / "batches"
+        """Only while batches are at their endpoints: what was sent."""
         self.rejections_path = path / "rejections.parquet"
         self.report_path = path / "report.html"
         self.export_path = path / "export"

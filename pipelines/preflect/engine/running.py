@@ -14,6 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Final, Literal
 
+from preflect.engine.batches import BatchNotes
 from preflect.engine.counts import count_stages
 from preflect.engine.journal import open_journal
 from preflect.engine.lock import sole_use
@@ -26,7 +27,7 @@ from preflect.engine.so_far import steps
 from preflect.engine.storage import write_rejections
 from preflect.engine.traffic import traffic_so_far
 from preflect.errors import BudgetError, InputError, PreflectError, StoppedError
-from preflect.schemas import Manifest, Recipe, Rejection, Sample, content_id
+from preflect.schemas import Manifest, OpenAIModel, Recipe, Rejection, Sample, content_id
 
 WAY_TO_A_MODEL: Final = (
     "concurrency",
@@ -37,6 +38,8 @@ WAY_TO_A_MODEL: Final = (
     "base_url",
     "timeout_s",
     "api_key_env",
+    "mode",
+    "batch",
 )
 """Of a model's keys those that may change on the way: none of them changes what is asked."""
 
@@ -119,6 +122,14 @@ def _check_unchanged(plan: Plan, folder: RunFolder, manifest: Manifest) -> None:
             f"{folder.recipe_path} has changed since the run began, and what is done would not be of one recipe: put "
             f"it back, or start a new run; only limits and a model's {', '.join(WAY_TO_A_MODEL)} may change on the way"
         )
+    for sent in BatchNotes(folder.batches_path).open_batches():
+        model = plan.recipe.models[sent.model]
+        if not isinstance(model, OpenAIModel) or model.mode != "batch":
+            raise InputError(
+                f"batch {sent.batch_id} of model '{sent.model}' is still at its endpoint, and its {len(sent.lines):,} "
+                "requests would be paid twice: put `mode: batch` back until it is done, or give it up by removing "
+                f"{folder.batches_path}"
+            )
 
 
 def _first_manifest(plan: Plan) -> Manifest:
@@ -207,7 +218,7 @@ def _reasons_kept(folder: RunFolder) -> Generator[None]:
     except StoppedError as error:
         _write_down(folder, "stopped", str(error))
         larger = " --budget-usd MORE" if isinstance(error, BudgetError) else ""
-        hint = f"everything is kept: go on with `preflect resume {folder.path}{larger}`"
+        hint = f"everything is kept: go on with `preflect resume {folder.path}{larger}`{_at_endpoints(folder)}"
         raise type(error)(f"{error}\n{hint}") from error
     except PreflectError as error:
         _write_down(folder, "failed", str(error))
@@ -219,6 +230,14 @@ def _reasons_kept(folder: RunFolder) -> Generator[None]:
         # Disk full, no memory, a fault of ours: a run that is over must not stand there as running.
         _write_down(folder, "failed", f"{type(error).__name__}: {error}")
         raise
+
+
+def _at_endpoints(folder: RunFolder) -> str:
+    sent = BatchNotes(folder.batches_path).open_batches()
+    if not sent:
+        return ""
+    requests, batches = sum(len(batch.lines) for batch in sent), "1 batch" if len(sent) == 1 else f"{len(sent)} batches"
+    return f"; meanwhile {batches} ({requests:,} requests) goes on at the endpoint, to be picked up then"
 
 
 def _write_down(folder: RunFolder, status: Literal["stopped", "failed"], message: str) -> None:

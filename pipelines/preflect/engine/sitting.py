@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from preflect.engine.batches import BatchNotes
 from preflect.engine.budget import Budget
 from preflect.engine.dataset import Dataset
 from preflect.engine.gate import RunGate
@@ -83,6 +84,7 @@ class Tools:
         return Wiring(
             folder=self.sitting.folder,
             journal=self.journal,
+            batches=BatchNotes(self.sitting.folder.batches_path),
             purse=self.budget,
             gate=self.gate,
             meter=self.meter,

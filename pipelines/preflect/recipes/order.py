@@ -9,9 +9,10 @@ from preflect.errors import RecipeError
 from preflect.recipes.locate import KeyPath, Source
 from preflect.recipes.nearest import did_you_mean, listed
 from preflect.schemas import ChatModelSpec, ModelSpec, OpenAIModel, PairStage, Recipe
-from preflect.schemas.stages import AnyStage, SelectInstruction, SelectResponse
+from preflect.schemas.stages import AnyStage, SelectInstruction, SelectResponse, SelfInstruct
 
 _STUDENT_STAGES: Final = (SelectInstruction, SelectResponse)
+_CHAT_ONLY: Final = ("concurrency", "rpm", "tpm", "limit", "hedge_after_s", "timeout_s")
 _PAIR_NEEDS: Final = {
     "best_worst": ("judge_aspects", "grade"),
     "best_random": ("judge_aspects", "grade"),
@@ -146,6 +147,29 @@ def _notes(recipe: Recipe, has_response: bool) -> Iterator[tuple[KeyPath, str]]:
         yield ("export", "kinds"), "'sft' rows are made of responses, and no stage is 'respond'; there will be none"
     if recipe.limits.budget_usd is not None:
         yield from _unpriced(recipe)
+    for name, model in recipe.models.items():
+        if isinstance(model, OpenAIModel):
+            yield from _useless(name, model)
+    yield from _small_batches(recipe)
+
+
+def _useless(name: str, model: OpenAIModel) -> Iterator[tuple[KeyPath, str]]:
+    """Options that the model's mode has no use for."""
+    other, keys = ("batch", ("batch",)) if model.mode == "chat" else ("chat", _CHAT_ONLY)
+    for key in keys:
+        if key in model.model_fields_set:
+            yield ("models", name, key), f"'{key}' of model '{name}' counts in `mode: {other}` only; leave it out"
+
+
+def _small_batches(recipe: Recipe) -> Iterator[tuple[KeyPath, str]]:
+    for index, stage in enumerate(recipe.stages):
+        model = recipe.models[stage.model] if isinstance(stage, SelfInstruct) else None
+        if isinstance(model, OpenAIModel) and model.mode == "batch":
+            text = (
+                f"stage '{stage.stage}' reads its replies a few at a time, and waits for a whole batch each time; give "
+                "it a model in `mode: chat`"
+            )
+            yield ("stages", str(index)), text
 
 
 def _unpriced(recipe: Recipe) -> Iterator[tuple[KeyPath, str]]:

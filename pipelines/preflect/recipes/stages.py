@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import TypedDict
 
+from preflect.adapters.batch_chat import open_batch_chat
 from preflect.adapters.openai import open_chat
 from preflect.adapters.reachability import secret_of
 from preflect.adapters.sim_process import simulated_name
 from preflect.curation.dedup import Dedup
 from preflect.engine.plan import Connected, Phase, Wiring, stage_names
-from preflect.ports import ChatModel, Stage, Student, WholeSetStage
+from preflect.ports import CallMeter, CallStore, ChatModel, Gate, Purse, Stage, Student, WholeSetStage
 from preflect.recipes.students import build_student
 from preflect.recipes.telemetry import calls_exported
 from preflect.schemas import ChatModelSpec, OpenAIModel, Recipe
@@ -35,6 +37,16 @@ class Models:
         self.students = students
 
 
+class _Means(TypedDict):
+    """What all chat models are opened with."""
+
+    addresses: Mapping[str, tuple[str, str, str]]
+    journal: CallStore
+    purse: Purse
+    gate: Gate
+    meter: CallMeter
+
+
 @asynccontextmanager
 async def connect(recipe: Recipe, phase: Phase, wiring: Wiring) -> AsyncGenerator[Connected]:
     """The stages of a phase, with the models they use open until the block ends, and their calls exported if wanted."""
@@ -49,20 +61,35 @@ async def _opened(recipe: Recipe, phase: Phase, wiring: Wiring) -> AsyncGenerato
     used = {name for place in places for name in recipe.stages[place].model_names}
     chat = {n: m for n, m in recipe.models.items() if n in used and isinstance(m, ChatModelSpec)}
     students = {n: build_student(m) for n, m in recipe.models.items() if n in used and not isinstance(m, ChatModelSpec)}
-    async with open_chat(
-        chat,
-        addresses={name: _address(name, model, wiring) for name, model in chat.items()},
-        journal=wiring.journal,
-        purse=wiring.purse,
-        gate=wiring.gate,
-        meter=wiring.meter,
-        shared=recipe.limits.shared,
-        stages=stage_names(recipe),
-    ) as open_models:
+    async with _open_models(recipe, chat, wiring) as open_models:
         models = Models(open_models, students)
         names = stage_names(recipe)
         closing = None if phase.closing is None else whole_set_stage(recipe, phase.closing, models)
         yield Connected(tuple(per_sample_stage(recipe, p, names[p], models) for p in phase.stages), closing)
+
+
+@asynccontextmanager
+async def _open_models(
+    recipe: Recipe, chat: Mapping[str, ChatModelSpec], wiring: Wiring
+) -> AsyncGenerator[Mapping[str, ChatModel]]:
+    in_batches = {n: m for n, m in chat.items() if isinstance(m, OpenAIModel) and m.mode == "batch"}
+    means: _Means = {
+        "addresses": {name: _address(name, model, wiring) for name, model in chat.items()},
+        "journal": wiring.journal,
+        "purse": wiring.purse,
+        "gate": wiring.gate,
+        "meter": wiring.meter,
+    }
+    async with (
+        open_chat(
+            {n: m for n, m in chat.items() if n not in in_batches},
+            shared=recipe.limits.shared,
+            stages=stage_names(recipe),
+            **means,
+        ) as at_once,
+        open_batch_chat(in_batches, batches=wiring.batches, **means) as later,
+    ):
+        yield {**at_once, **later}
 
 
 def _address(name: str, model: ChatModelSpec, wiring: Wiring) -> tuple[str, str, str]:

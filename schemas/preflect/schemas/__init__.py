@@ -14,6 +14,7 @@ from preflect.schemas.grader import (
 from preflect.schemas.manifest import CallCounts, ExportCounts, Manifest, StageCounts, TrafficCounts
 from preflect.schemas.message import Conversation, Message, Role, ToolCall
 from preflect.schemas.models import (
+    BatchOptions,
     ChatModelSpec,
     FaultRates,
     ModelSpec,
@@ -62,6 +63,7 @@ from preflect.schemas.stages import (
 __all__ = [
     "SCHEMA_VERSION",
     "AnyStage",
+    "BatchOptions",
     "CallCounts",
     "ChatModelSpec",
     "ChoiceGrader",

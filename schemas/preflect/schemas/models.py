@@ -46,11 +46,28 @@ class ChatModelSpec(Schema):
     ignores, falls back to the next by itself: a JSON schema to JSON mode, that to tags."""
 
 
+class BatchOptions(Schema):
+    """How a model in `mode: batch` gathers its requests, and looks after what it has sent."""
+
+    max_requests: int = Field(default=50_000, ge=1, le=50_000)
+    """Requests in a batch at most. As many samples are open at once, some 15 KB each: they all wait for their batch."""
+    gather_s: float = Field(default=30.0, gt=0)
+    """A batch goes out when it is full, or when no request has joined it for so long."""
+    poll_s: float = Field(default=30.0, gt=0)
+    """Seconds between two looks at a batch, and until an endpoint that failed is asked again."""
+    price: Price | None = None
+    """US dollars per million tokens; None: half the model's price."""
+
+
 class OpenAIModel(ChatModelSpec):
     """Any OpenAI-compatible endpoint."""
 
     kind: Literal["openai"] = "openai"
     model: str
+    mode: Literal["chat", "batch"] = "chat"
+    """`batch`: through the endpoint's Batch API, within a day and at half the price; `timeout_s` and the limits on what
+    is in flight or asked per minute don't apply."""
+    batch: BatchOptions = BatchOptions()
     base_url: str = "https://api.openai.com/v1"
     api_key_env: str | None = None
     """Name of the environment variable that holds the key; None where the server wants none."""

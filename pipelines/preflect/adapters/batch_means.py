@@ -1,0 +1,59 @@
+"""What the batches of one model need of the run, and what a reply from a batch costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from preflect.adapters.chat_wire import Completion
+from preflect.ports import BatchStore, CallMeter, CallStore, Gate, Purse, SentLine, StoredCall
+from preflect.schemas import OpenAIModel, Price
+
+BATCH_DISCOUNT: Final = 0.5
+BYTES_PER_TOKEN: Final = 4
+"""Rough size of a token, where no endpoint has counted yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """One model of the recipe with the journal, the money, the gate and the counts that its batches share."""
+
+    model: str
+    """Its name in the recipe."""
+    served_model: str
+    """Its name at the endpoint."""
+    spec: OpenAIModel
+    journal: CallStore
+    batches: BatchStore
+    purse: Purse
+    gate: Gate
+    meter: CallMeter
+
+    @property
+    def price(self) -> Price:
+        """US dollars per million tokens in a batch."""
+        usual = self.spec.price
+        return self.spec.batch.price or Price(input=usual.input * BATCH_DISCOUNT, output=usual.output * BATCH_DISCOUNT)
+
+    def cost_usd(self, prompt_tokens: int, completion_tokens: int) -> float:
+        """What so many tokens cost in a batch."""
+        price = self.price
+        return (prompt_tokens * price.input + completion_tokens * price.output) / 1_000_000
+
+    def stored(self, line: SentLine, reply: Completion, latency_s: float) -> StoredCall:
+        """A reply as it's kept; where the endpoint counts no tokens, it costs what was set aside."""
+        tokens_in, tokens_out = reply.usage or (0, len(reply.text) // BYTES_PER_TOKEN)
+        return StoredCall(
+            key=line.key,
+            model=self.model,
+            stage=line.stage,
+            sample_id=line.sample_id,
+            text=reply.text,
+            thinking=reply.thinking,
+            finish_reason=reply.finish_reason,
+            served_by=reply.model or self.served_model,
+            prompt_tokens=tokens_in,
+            completion_tokens=tokens_out,
+            cost_usd=self.cost_usd(tokens_in, tokens_out) if reply.usage else line.most_usd,
+            latency_s=latency_s,
+        )
