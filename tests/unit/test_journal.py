@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 import sqlite3
 import subprocess
 import sys
 import textwrap
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from preflect.engine.journal import Journal, open_journal
+from preflect.engine.journal_file import pack, unpack
 from preflect.errors import RunError
 from preflect.ports import StoredCall
 
@@ -127,6 +130,81 @@ def test_a_file_that_is_no_journal_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "j.sqlite").write_bytes(b"this is text, and long enough to be looked at as a database header" * 20)
     with pytest.raises(RunError, match=r"j\.sqlite"):
         Journal(tmp_path / "j.sqlite")
+
+
+FORMAT_1 = """
+CREATE TABLE calls (
+    key TEXT PRIMARY KEY, model TEXT NOT NULL, stage TEXT NOT NULL, sample_id TEXT NOT NULL, text TEXT NOT NULL,
+    thinking TEXT, finish_reason TEXT NOT NULL, served_by TEXT NOT NULL, prompt_tokens INTEGER NOT NULL,
+    completion_tokens INTEGER NOT NULL, cost_usd REAL NOT NULL, latency_s REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE counters (name TEXT PRIMARY KEY, value REAL NOT NULL) WITHOUT ROWID;
+INSERT INTO counters VALUES ('wall_seconds', 4.5);
+PRAGMA user_version=1;
+"""
+
+
+def write_format_1(path: Path, calls: list[StoredCall]) -> Path:
+    """A journal as the first format had it."""
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.executescript(FORMAT_1)
+    rows = [astuple(call)[:12] for call in calls]
+    connection.executemany(f"INSERT INTO calls VALUES ({', '.join('?' * 12)})", rows)
+    connection.commit()
+    connection.close()
+    return path
+
+
+async def test_a_journal_of_format_1_is_brought_up_to_date_where_it_lies(tmp_path: Path) -> None:
+    old = [call("a"), replace(call("b", text=LONG, stage="judge"), thinking=LONG[::-1])]
+    path = write_format_1(tmp_path / "j.sqlite", old)
+    for _ in range(2):
+        with open_journal(path) as journal:
+            assert [journal.find(kept.key) for kept in old] == old
+            assert journal.spent_usd() == 0.5
+            assert journal.counter("wall_seconds") == 4.5
+            await journal.record(call("c", cost_usd=0.0))
+            assert journal.find("c") == call("c", cost_usd=0.0)
+
+
+def test_a_journal_of_format_1_that_cannot_be_brought_up_to_date_stays_as_it_was(tmp_path: Path) -> None:
+    path = write_format_1(tmp_path / "j.sqlite", [call("a")])
+    connection = sqlite3.connect(path)
+    # The name that the old table is to get is taken.
+    connection.execute("CREATE TABLE calls_1 (key TEXT)")
+    connection.close()
+    with pytest.raises(RunError, match=r"cannot open the journal .*j\.sqlite"):
+        Journal(path)
+    connection = sqlite3.connect(path)
+    assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+    assert connection.execute("SELECT key FROM calls").fetchall() == [("a",)]
+    connection.close()
+
+
+def test_a_database_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "j.sqlite")
+    connection.execute("CREATE TABLE birds (name TEXT)")
+    connection.close()
+    with pytest.raises(RunError, match=r"j\.sqlite is a database of something else"):
+        Journal(tmp_path / "j.sqlite")
+
+
+LONG = "The wing of a sparrow is not the wing of a swallow, however often you look at it. " * 20
+
+
+@pytest.mark.parametrize("text", ["", "short", LONG, "\N{BIRD}" * 300, "\0" * 300, os.urandom(600).hex()])
+async def test_a_text_comes_back_as_it_was_and_a_long_one_takes_less_room(text: str, tmp_path: Path) -> None:
+    packed = pack(text)
+    assert unpack(packed) == text
+    assert isinstance(packed, bytes) == (len(text) >= 200)
+    if isinstance(packed, bytes):
+        assert len(packed) < len(text.encode())
+
+
+def test_a_text_that_would_not_shrink_stays_as_it_is() -> None:
+    dense = "".join(map(chr, random.Random(1).choices(range(128), k=220)))
+    assert pack(dense) == dense
 
 
 def test_a_journal_of_a_later_format_is_refused(tmp_path: Path) -> None:
