@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
-from dataclasses import astuple, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,24 +20,8 @@ from hypothesis import strategies as st
 from preflect.engine.journal import Journal, open_journal
 from preflect.engine.journal_file import pack, unpack
 from preflect.errors import RunError
-from preflect.ports import StoredCall
 
-
-def call(key: str, *, text: str = "hello", stage: str = "respond", cost_usd: float = 0.25) -> StoredCall:
-    return StoredCall(
-        key=key,
-        model="teacher",
-        stage=stage,
-        sample_id="s",
-        text=text,
-        thinking=None,
-        finish_reason="stop",
-        served_by="m",
-        prompt_tokens=3,
-        completion_tokens=5,
-        cost_usd=cost_usd,
-        latency_s=0.5,
-    )
+from .journals import LONG, call, write_format_1
 
 
 async def test_a_recorded_call_is_found_again_after_reopening(tmp_path: Path) -> None:
@@ -132,30 +116,6 @@ def test_a_file_that_is_no_journal_is_refused_by_name(tmp_path: Path) -> None:
         Journal(tmp_path / "j.sqlite")
 
 
-FORMAT_1 = """
-CREATE TABLE calls (
-    key TEXT PRIMARY KEY, model TEXT NOT NULL, stage TEXT NOT NULL, sample_id TEXT NOT NULL, text TEXT NOT NULL,
-    thinking TEXT, finish_reason TEXT NOT NULL, served_by TEXT NOT NULL, prompt_tokens INTEGER NOT NULL,
-    completion_tokens INTEGER NOT NULL, cost_usd REAL NOT NULL, latency_s REAL NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE counters (name TEXT PRIMARY KEY, value REAL NOT NULL) WITHOUT ROWID;
-INSERT INTO counters VALUES ('wall_seconds', 4.5);
-PRAGMA user_version=1;
-"""
-
-
-def write_format_1(path: Path, calls: list[StoredCall]) -> Path:
-    """A journal as the first format had it."""
-    connection = sqlite3.connect(path)
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.executescript(FORMAT_1)
-    rows = [astuple(call)[:12] for call in calls]
-    connection.executemany(f"INSERT INTO calls VALUES ({', '.join('?' * 12)})", rows)
-    connection.commit()
-    connection.close()
-    return path
-
-
 async def test_a_journal_of_format_1_is_brought_up_to_date_where_it_lies(tmp_path: Path) -> None:
     old = [call("a"), replace(call("b", text=LONG, stage="judge"), thinking=LONG[::-1])]
     path = write_format_1(tmp_path / "j.sqlite", old)
@@ -188,9 +148,6 @@ def test_a_database_of_something_else_is_left_alone(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(RunError, match=r"j\.sqlite is a database of something else"):
         Journal(tmp_path / "j.sqlite")
-
-
-LONG = "The wing of a sparrow is not the wing of a swallow, however often you look at it. " * 20
 
 
 @pytest.mark.parametrize("text", ["", "short", LONG, "\N{BIRD}" * 300, "\0" * 300, os.urandom(600).hex()])

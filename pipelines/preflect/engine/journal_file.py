@@ -6,15 +6,17 @@ A row lies by its number, in the order of arrival, with an index on its key. A t
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import fields
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
-from preflect.errors import RunError
+from preflect.errors import InputError, RunError
 from preflect.ports import StoredCall
 
 if sys.version_info >= (3, 14):
@@ -45,6 +47,10 @@ SELECT key, model, stage, sample_id, pack(text), pack(thinking), finish_reason, 
 FROM calls_1
 """  # noqa: S608  (column names are our own)
 
+# What each format's calls are to a reader: this format's columns.
+_OF_FORMAT_1: Final = "*, 0 AS cached_tokens, 0 AS reasoning_tokens, 0 AS imported"
+_VIEWS: Final = {1: _OF_FORMAT_1, FORMAT_VERSION: "*"}
+
 _LEVEL: Final = 1
 """zstd's: the third level makes a reply 2 % smaller, and takes a fifth longer."""
 _SHORT: Final = 200
@@ -57,9 +63,9 @@ Packed = str | bytes | None
 """A text as it stands in the file: as it is, or as a zstd frame of its UTF-8."""
 
 
-def pack(text: str | None) -> Packed:
+def pack(text: Packed) -> Packed:
     """A text as the file holds it: compressed where that makes it smaller."""
-    if text is None or len(text) < _SHORT:
+    if not isinstance(text, str) or len(text) < _SHORT:
         return text
     plain = text.encode()
     packed = _compressor.compress(plain, zstd.ZstdCompressor.FLUSH_FRAME)
@@ -69,6 +75,13 @@ def pack(text: str | None) -> Packed:
 def unpack(packed: Packed) -> str | None:
     """What was packed."""
     return zstd.decompress(packed).decode() if isinstance(packed, bytes) else packed
+
+
+def plain_bytes(text: Packed) -> int:
+    """How many bytes the text has in UTF-8; a frame's head tells it."""
+    if isinstance(text, bytes):
+        return zstd.get_frame_info(text).decompressed_size or len(zstd.decompress(text))
+    return len((text or "").encode())
 
 
 def packed(row: Sequence[Any]) -> Row:
@@ -104,7 +117,7 @@ def connect(path: Path) -> sqlite3.Connection:
     Raises: RunError when it cannot be opened (disk full, no permission, not a journal, a later format).
     """
     try:
-        connection = sqlite3.connect(path, timeout=60, check_same_thread=False, isolation_level=None)
+        connection = _open(str(path))
         connection.execute("PRAGMA journal_mode=WAL")
         # FULL: a commit survives a power cut, not only the death of this process.
         connection.execute("PRAGMA synchronous=FULL")
@@ -113,6 +126,52 @@ def connect(path: Path) -> sqlite3.Connection:
     except sqlite3.Error as error:
         raise RunError(f"cannot open the journal {path}: {error}") from error
     return connection
+
+
+def mark_simulated(connection: sqlite3.Connection) -> None:
+    """Say that answers of the simulated endpoint may be among those of the journal."""
+    connection.execute("INSERT OR REPLACE INTO counters VALUES ('simulated', 1)")
+
+
+def is_simulated(connection: sqlite3.Connection) -> bool:
+    """Whether that was said."""
+    return connection.execute("SELECT 1 FROM counters WHERE name = 'simulated'").fetchone() is not None
+
+
+@contextmanager
+def reading(path: Path) -> Generator[sqlite3.Connection]:
+    """The journal at `path` as it is at this moment, of whichever format, with its calls in the view `listed`.
+
+    Raises: InputError when it is no journal, damaged, or of a later format.
+    """
+    with faults_named(path):
+        # SQLite writes beside a journal even to read it; where that is not allowed, nobody else writes there either.
+        still = "" if os.access(path.parent, os.W_OK) else "&immutable=1"
+        address = f"{path.absolute().as_uri()}?mode=ro{still}"
+        with closing(_open(address, uri=True)) as connection:
+            connection.execute("BEGIN")
+            version = _format(connection)
+            if version not in _VIEWS:
+                raise InputError(f"{path}: not a journal, or of a later format ({version}) than {FORMAT_VERSION}")
+            connection.execute(f"CREATE TEMP VIEW listed AS SELECT {_VIEWS[version]} FROM calls")  # noqa: S608
+            connection.execute(f"SELECT {LISTED}, imported FROM listed LIMIT 0")  # noqa: S608
+            yield connection
+
+
+@contextmanager
+def faults_named(path: Path) -> Generator[None]:
+    """Raises: InputError that names the file where SQLite cannot read it."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise InputError(
+            f"{path}: not a journal, or damaged ({error}); name a run, its journal.sqlite, or a copy that is whole"
+        ) from error
+
+
+def _open(place: str, *, uri: bool = False) -> sqlite3.Connection:
+    # Whoever uses it uses it in one thread at a time, if not always in the one that opened it.
+    return sqlite3.connect(place, timeout=60, check_same_thread=False, isolation_level=None, uri=uri)
 
 
 def _format(connection: sqlite3.Connection) -> int:
