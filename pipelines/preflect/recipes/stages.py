@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from preflect.adapters.openai import open_chat
 from preflect.adapters.reachability import secret_of
+from preflect.adapters.replay import ReplayedChat
 from preflect.adapters.sim_process import simulated_name
 from preflect.curation.dedup import Dedup
 from preflect.engine.plan import Connected, Phase, Wiring, stage_names
@@ -49,26 +50,46 @@ async def _opened(recipe: Recipe, phase: Phase, wiring: Wiring) -> AsyncGenerato
     used = {name for place in places for name in recipe.stages[place].model_names}
     chat = {n: m for n, m in recipe.models.items() if n in used and isinstance(m, ChatModelSpec)}
     students = {n: build_student(m) for n, m in recipe.models.items() if n in used and not isinstance(m, ChatModelSpec)}
-    async with open_chat(
-        chat,
-        addresses={name: _address(name, model, wiring) for name, model in chat.items()},
-        journal=wiring.journal,
-        purse=wiring.purse,
-        gate=wiring.gate,
-        meter=wiring.meter,
-        shared=recipe.limits.shared,
-        stages=stage_names(recipe),
-    ) as open_models:
+    async with _open_chat(recipe, chat, wiring) as open_models:
         models = Models(open_models, students)
         names = stage_names(recipe)
         closing = None if phase.closing is None else whole_set_stage(recipe, phase.closing, models)
         yield Connected(tuple(per_sample_stage(recipe, p, names[p], models) for p in phase.stages), closing)
 
 
+@asynccontextmanager
+async def _open_chat(
+    recipe: Recipe, specs: Mapping[str, ChatModelSpec], wiring: Wiring
+) -> AsyncGenerator[Mapping[str, ChatModel]]:
+    if wiring.replay:
+        yield {name: _replayed(name, spec, wiring) for name, spec in specs.items()}
+        return
+    async with open_chat(
+        specs,
+        addresses={name: _address(name, model, wiring) for name, model in specs.items()},
+        journal=wiring.journal,
+        purse=wiring.purse,
+        gate=wiring.gate,
+        meter=wiring.meter,
+        shared=recipe.limits.shared,
+        stages=stage_names(recipe),
+    ) as models:
+        yield models
+
+
+def _replayed(name: str, model: ChatModelSpec, wiring: Wiring) -> ReplayedChat:
+    served = _served_model(name, model)
+    return ReplayedChat(name=name, served_model=served, spec=model, journal=wiring.journal, meter=wiring.meter)
+
+
 def _address(name: str, model: ChatModelSpec, wiring: Wiring) -> tuple[str, str, str]:
     if isinstance(model, OpenAIModel):
-        return model.base_url, secret_of(name, model), model.model
-    return wiring.endpoints[name], "", simulated_name(name)
+        return model.base_url, secret_of(name, model), _served_model(name, model)
+    return wiring.endpoints[name], "", _served_model(name, model)
+
+
+def _served_model(name: str, model: ChatModelSpec) -> str:
+    return model.model if isinstance(model, OpenAIModel) else simulated_name(name)
 
 
 def per_sample_stage(  # noqa: PLR0911  (one return a stage)
