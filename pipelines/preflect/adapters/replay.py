@@ -20,6 +20,11 @@ class ReplayedChat:
     journal: CallStore
     meter: CallMeter
 
+    @property
+    def max_tokens_if_truncated(self) -> int | None:
+        """As the model that was asked had it: a reply that was cut off is looked for as it was asked for again."""
+        return self.spec.max_tokens_if_truncated
+
     async def complete(self, request: ChatRequest) -> ChatReply:
         """The reply that the journal has to this very request. Raises: ReplayMissError when there is none."""
         key, sampling = identified(self.name, self.served_model, self.spec, request)
