@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import httpx2
 import openai
+import orjson
 from openai import AsyncOpenAI
 from tenacity import AsyncRetrying, RetryCallState, wait_random_exponential
 
@@ -18,8 +19,9 @@ from preflect.adapters.pace import POLL_S, Pace
 from preflect.adapters.paced_client import on_send
 from preflect.adapters.refusals import refused_options
 from preflect.errors import CallError, PreflectError
-from preflect.ports import CallMeter, ChatRequest, Gate
+from preflect.ports import CallMeter, ChatRequest, Gate, Hold, Purse
 from preflect.schemas import ChatModelSpec, Sampling
+from preflect.scoring.cost import cost_usd, most_usd
 
 RETRIED_STATUS: Final = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
 MOST_BAD_BODIES: Final = 3
@@ -39,6 +41,7 @@ class Line:
     gate: Gate
     meter: CallMeter
     pace: Pace
+    purse: Purse
     refused: frozenset[str] = frozenset()
 
     def body(self, request: ChatRequest, sampling: Sampling) -> dict[str, Any]:
@@ -53,9 +56,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A completion, and the seconds from request to reply of the attempt that brought it."""
+    """A completion with its cost, and the seconds from request to reply of the attempt that brought it."""
 
     completion: Completion
+    cost_usd: float
     latency_s: float
 
 
@@ -67,6 +71,8 @@ class ChatCall:
     request: ChatRequest
     sampling: Sampling
     begun: bool = False
+    _held: Hold | None = None
+    """What is set aside for the attempt under way."""
     _sent_without: frozenset[str] = field(default_factory=frozenset[str])
     _last_words: str = ""
     """What the endpoint said when it was last asked in vain."""
@@ -94,6 +100,8 @@ class ChatCall:
     def _begin(self, deadline: asyncio.Timeout) -> None:
         """A request gets its place: the call's clock starts with the first one, not while it waited for it."""
         self.line.gate.raise_if_closed()
+        if self._held:
+            self._held.sent()
         if not self.begun:
             self.begun = True
             deadline.reschedule(asyncio.get_running_loop().time() + self.line.spec.timeout_s)
@@ -114,11 +122,30 @@ class ChatCall:
     async def _once(self) -> Answered:
         self._sent_without = self.line.refused
         body = self.line.body(self.request, self.sampling)
+        limit = self.sampling.max_tokens or self.line.spec.max_tokens
+        most = most_usd(self.line.spec.price, len(orjson.dumps(body)), limit)
+        async with self.line.purse.hold(most) as held:
+            self._held = held
+            return await self._paid(body, held, most)
+
+    async def _paid(self, body: dict[str, Any], held: Hold, most: float) -> Answered:
+        """One try with its cost settled: by the reply's count, else by the most it can be."""
         since = time.monotonic()
-        # The body is checked where it is built: `chat.completions.create` would walk it through its type hints again,
-        # a quarter of a call's CPU.
-        raw = await self.line.client.post("/chat/completions", body=body, cast_to=httpx2.Response)
-        return Answered(read_completion(raw.content), time.monotonic() - since)
+        try:
+            # The body is checked where it is built: `chat.completions.create` would walk it through its type hints
+            # again, a quarter of a call's CPU.
+            raw = await self.line.client.post("/chat/completions", body=body, cast_to=httpx2.Response)
+            completion = read_completion(raw.content)
+        except openai.OpenAIError as error:
+            if not may_be_billed(error):
+                held.settle(0.0)
+            raise
+        except BadBodyError as error:
+            held.lose(cost_usd(self.line.spec.price, error.usage) if error.usage else most)
+            raise
+        cost = cost_usd(self.line.spec.price, completion.usage) if completion.usage else most
+        held.settle(cost)
+        return Answered(completion, cost, time.monotonic() - since)
 
     def _worth_another_try(self, state: RetryCallState) -> bool:
         error = state.outcome.exception() if state.outcome else None
@@ -138,6 +165,12 @@ class ChatCall:
         while (left := until - time.monotonic()) > 0:
             self.line.gate.raise_if_closed()
             await asyncio.sleep(min(left, POLL_S))
+
+
+def may_be_billed(error: openai.OpenAIError) -> bool:
+    """Whether a request that failed so may have cost something: it reached the endpoint, and was not refused."""
+    unsent = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
+    return not isinstance(error, openai.APIStatusError) and not isinstance(error.__cause__, unsent)
 
 
 def _wait_as_told(state: RetryCallState) -> float:

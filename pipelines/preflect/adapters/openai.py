@@ -16,6 +16,7 @@ from preflect.adapters.pace import Pace
 from preflect.adapters.paced_client import PacedHttpClient
 from preflect.ports import CallMeter, CallStore, ChatReply, ChatRequest, Gate, Purse, StoredCall
 from preflect.schemas import ChatModelSpec, Provenance, Sampling
+from preflect.scoring.cost import Usage
 
 READY_PER_PLACE: Final = 2
 """Requests in work for each place in flight: while one is away, the next is built or the last one read."""
@@ -29,10 +30,9 @@ class OpenAIChat:
     Use `open_chat`, which also closes the connections.
     """
 
-    def __init__(self, line: Line, journal: CallStore, purse: Purse) -> None:
+    def __init__(self, line: Line, journal: CallStore) -> None:
         self._line = line
         self._journal = journal
-        self._purse = purse
         self._ready = asyncio.Semaphore(READY_PER_PLACE * line.spec.concurrency)
         self._under_way: dict[str, asyncio.Task[StoredCall]] = {}
 
@@ -86,40 +86,32 @@ class OpenAIChat:
 
     async def _ask(self, key: str, request: ChatRequest, sampling: Sampling) -> StoredCall:
         line = self._line
-        async with AsyncExitStack() as money:
-            async with self._ready:
-                line.gate.raise_if_closed()
-                # No token is shorter than a byte, so the body's bytes bound the prompt's tokens.
-                most_in = len(orjson.dumps(line.body(request, sampling)))
-                most_usd = self._cost_usd(most_in, sampling.max_tokens or line.spec.max_tokens)
-                await line.pace.wait(most_in // BYTES_PER_TOKEN, line.gate.raise_if_closed)
-                await money.enter_async_context(self._purse.hold(most_usd))
-                call = await self._ask_metered(key, ChatCall(line, request, sampling), most_in, most_usd)
-            # The next call may go while this one becomes durable.
-            await self._journal.record(call)
-            self._purse.spend(call.cost_usd)
+        async with self._ready:
+            line.gate.raise_if_closed()
+            size = len(orjson.dumps(line.body(request, sampling)))
+            await line.pace.wait(size // BYTES_PER_TOKEN, line.gate.raise_if_closed)
+            call = await self._ask_metered(key, ChatCall(line, request, sampling), size)
+        # The next call may go while this one becomes durable.
+        await self._journal.record(call)
         line.pace.count(call.completion_tokens)
         return call
 
-    async def _ask_metered(self, key: str, call: ChatCall, most_in: int, most_usd: float) -> StoredCall:
+    async def _ask_metered(self, key: str, call: ChatCall, size: int) -> StoredCall:
         stored = None
         try:
             answered = await call.ask()
-            stored = self._stored(key, call.request, answered, most_in, most_usd)
+            stored = self._stored(key, call.request, answered, size)
             return stored
         finally:
             if call.begun:
                 self._line.meter.finished_call(self.name, stored)
 
-    def _cost_usd(self, prompt_tokens: int, completion_tokens: int) -> float:
-        price = self._line.spec.price
-        return (prompt_tokens * price.input + completion_tokens * price.output) / 1_000_000
-
-    def _stored(self, key: str, request: ChatRequest, answered: Answered, most_in: int, most_usd: float) -> StoredCall:
-        """The call as it's kept; where the endpoint counts no tokens, it costs what was set aside."""
+    def _stored(self, key: str, request: ChatRequest, answered: Answered, size: int) -> StoredCall:
+        """The call as it's kept; where the endpoint counts no tokens, they are estimated."""
         reply = answered.completion
-        counted = reply.usage is not None
-        tokens_in, tokens_out = reply.usage or (most_in // BYTES_PER_TOKEN, len(reply.text) // BYTES_PER_TOKEN)
+        usage = reply.usage or Usage(
+            prompt_tokens=size // BYTES_PER_TOKEN, completion_tokens=len(reply.text) // BYTES_PER_TOKEN
+        )
         return StoredCall(
             key=key,
             model=self.name,
@@ -129,10 +121,12 @@ class OpenAIChat:
             thinking=reply.thinking,
             finish_reason=reply.finish_reason,
             served_by=reply.model or self._line.served_model,
-            prompt_tokens=tokens_in,
-            completion_tokens=tokens_out,
-            cost_usd=self._cost_usd(tokens_in, tokens_out) if counted else most_usd,
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            cost_usd=answered.cost_usd,
             latency_s=answered.latency_s,
+            cached_tokens=usage.cached_tokens,
+            reasoning_tokens=usage.reasoning_tokens,
         )
 
 
@@ -162,8 +156,9 @@ async def open_chat(
                 gate=gate,
                 meter=meter,
                 pace=Pace(spec.rpm, spec.tpm),
+                purse=purse,
             )
-            models[name] = OpenAIChat(line, journal, purse)
+            models[name] = OpenAIChat(line, journal)
         yield models
 
 

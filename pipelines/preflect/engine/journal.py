@@ -18,6 +18,8 @@ from preflect.ports import StoredCall
 from preflect.schemas import CallCounts
 
 FORMAT_VERSION: Final = 2
+LOST_USD: Final = "lost_usd"
+"""Counter of what was spent on requests without a usable reply: no call has it."""
 
 _COLUMNS: Final = tuple(f.name for f in fields(StoredCall))
 _LISTED: Final = ", ".join(_COLUMNS)
@@ -34,7 +36,9 @@ CREATE TABLE IF NOT EXISTS calls (
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value REAL NOT NULL) WITHOUT ROWID;
 """
 _COUNT: Final = """
-SELECT stage, model, count(*), sum(prompt_tokens), sum(completion_tokens), sum(cost_usd), sum(latency_s)
+SELECT stage, model, count(*) AS calls, sum(prompt_tokens) AS prompt_tokens,
+    sum(completion_tokens) AS completion_tokens, sum(cached_tokens) AS cached_tokens,
+    sum(reasoning_tokens) AS reasoning_tokens, sum(cost_usd) AS cost_usd, sum(latency_s) AS latency_s
 FROM calls GROUP BY stage, model ORDER BY stage, model
 """
 
@@ -110,14 +114,14 @@ class Journal:
 
     def counts(self) -> tuple[CallCounts, ...]:
         """What all finished calls add up to, by stage and model."""
-        names = ("stage", "model", "calls", "prompt_tokens", "completion_tokens", "cost_usd", "latency_s")
-        rows = self._reader.execute(_COUNT).fetchall()
+        rows = self._reader.execute(_COUNT)
+        names = [column[0] for column in rows.description]
         return tuple(CallCounts(**dict(zip(names, row, strict=True))) for row in rows)
 
     def spent_usd(self) -> float:
-        """What all finished calls cost together."""
-        total: float = self._reader.execute("SELECT coalesce(sum(cost_usd), 0.0) FROM calls").fetchone()[0]
-        return total
+        """What all requests cost together, those without a usable reply among them."""
+        of_calls: float = self._reader.execute("SELECT coalesce(sum(cost_usd), 0.0) FROM calls").fetchone()[0]
+        return of_calls + self.counter(LOST_USD)
 
     def add_to_counter(self, name: str, amount: float) -> None:
         """Add to a number that outlives this sitting."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from preflect.engine.counts import count_stages
-from preflect.engine.journal import open_journal
+from preflect.engine.journal import LOST_USD, open_journal
 from preflect.engine.lock import sole_use
 from preflect.engine.losses import Losses
 from preflect.engine.plan import Plan
@@ -36,6 +36,7 @@ _WAY_TO_A_MODEL: Final = (
     "base_url",
     "timeout_s",
     "api_key_env",
+    "price",
 )
 
 _VERSIONS_OF: Final = ("preflect", "openai", "distilabel", "polars", "pydantic")
@@ -218,7 +219,8 @@ def _write_down(folder: RunFolder, status: Literal["stopped", "failed"], message
         folder.write_manifest(ended)
         with open_journal(folder.journal_path) as journal:
             seconds = round(journal.counter("wall_seconds"), 3)
-            folder.write_manifest(ended.evolve(calls=journal.counts(), seconds=seconds))
+            lost_usd = journal.counter(LOST_USD)
+            folder.write_manifest(ended.evolve(calls=journal.counts(), lost_usd=lost_usd, seconds=seconds))
 
 
 def _carry_phases(plan: Plan, folder: RunFolder, watch: Watch, endpoints: Mapping[str, str]) -> None:
@@ -252,6 +254,7 @@ def _finish(plan: Plan, folder: RunFolder, input_rejected: int) -> RunResult:
             input_rejected=input_rejected,
             stages=count_stages(plan, folder, journal, input_rejected),
             calls=journal.counts(),
+            lost_usd=journal.counter(LOST_USD),
             exports=exports,
             finished_at=_now(),
             seconds=round(journal.counter("wall_seconds"), 3),

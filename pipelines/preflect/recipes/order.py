@@ -8,7 +8,7 @@ from typing import Final
 from preflect.errors import RecipeError
 from preflect.recipes.locate import KeyPath, Source
 from preflect.recipes.nearest import did_you_mean, listed
-from preflect.schemas import ChatModelSpec, ModelSpec, OpenAIModel, PairStage, Recipe
+from preflect.schemas import ChatModelSpec, ModelSpec, PairStage, Recipe
 from preflect.schemas.stages import AnyStage, SelectInstruction, SelectResponse
 
 _STUDENT_STAGES: Final = (SelectInstruction, SelectResponse)
@@ -130,21 +130,3 @@ def _notes(recipe: Recipe, has_response: bool) -> Iterator[tuple[KeyPath, str]]:
         yield ("export", "kinds"), "'dpo' rows are made of pairs, and no stage is 'pair'; there will be none"
     if "sft" in asked and "respond" not in stages and not has_response:
         yield ("export", "kinds"), "'sft' rows are made of responses, and no stage is 'respond'; there will be none"
-    if recipe.limits.budget_usd is not None:
-        yield from _unpriced(recipe)
-
-
-def _unpriced(recipe: Recipe) -> Iterator[tuple[KeyPath, str]]:
-    """Models that a budget cannot stop; one that wants no key costs nothing either."""
-    used = {name for stage in recipe.stages for name in stage.model_names}
-    for name, model in recipe.models.items():
-        if name not in used or not isinstance(model, OpenAIModel) or model.api_key_env is None:
-            continue
-        if not (model.price.input or model.price.output):
-            yield (
-                ("models", name),
-                (
-                    f"model '{name}' has no price, so its calls count as $0 and no budget stops them; add "
-                    "`price: {input: …, output: …}` in dollars per million tokens"
-                ),
-            )

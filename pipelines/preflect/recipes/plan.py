@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -24,6 +25,7 @@ from preflect.prompts import has_prompt, load_prompt
 from preflect.recipes.finish import export, report
 from preflect.recipes.locate import Source
 from preflect.recipes.order import check_order
+from preflect.recipes.prices import with_prices
 from preflect.recipes.read import LoadedRecipe, load_recipe
 from preflect.recipes.stages import connect
 from preflect.recipes.students import check_students
@@ -46,21 +48,24 @@ def load(path: Path | str, overrides: Sequence[str] = (), *, skip_bad_rows: bool
     notes = check_order(recipe, has_response=found.has_response, source=loaded.source)
     check_students(recipe, loaded.source)
     simulated = check_endpoints(recipe, loaded.source)
-    return replace(make_plan(recipe, found, simulated=simulated), notes=notes, skip_bad_rows=skip_bad_rows)
+    recipe, unpriced = with_prices(recipe, loaded.source, simulated, datetime.now(UTC))
+    plan = make_plan(recipe, found, simulated=bool(simulated))
+    return replace(plan, notes=(*notes, *unpriced), skip_bad_rows=skip_bad_rows)
 
 
-def check_endpoints(recipe: Recipe, source: Source) -> bool:
-    """See that every endpoint which a stage will call answers; returns whether any of them is a simulated one.
+def check_endpoints(recipe: Recipe, source: Source) -> frozenset[str]:
+    """See that every endpoint which a stage will call answers; returns the models whose endpoint is a simulated one.
 
     Raises: InputError.
     """
     used = {name for stage in recipe.stages for name in stage.model_names}
-    simulated = [
-        check_endpoint(name, model, lambda key, name=name: source.place(("models", name, key)))
+    return frozenset(
+        name
         for name, model in recipe.models.items()
-        if name in used and isinstance(model, OpenAIModel)
-    ]
-    return any(simulated)
+        if name in used
+        and isinstance(model, OpenAIModel)
+        and check_endpoint(name, model, lambda key, name=name: source.place(("models", name, key)))
+    )
 
 
 def _with_absolute_input(loaded: LoadedRecipe, base: Path) -> Recipe:
@@ -100,14 +105,16 @@ def plan_to_resume(folder: RunFolder, *, budget_usd: float | None = None) -> Pla
     """
     overrides = () if budget_usd is None else (f"limits.budget_usd={budget_usd!r}",)
     loaded = load_recipe(folder.recipe_path, overrides)
+    recipe, unpriced = loaded.recipe, ()
     manifest = folder.manifest()
-    simulated = False
+    simulated = frozenset[str]()
     if manifest.status != "done":
-        check_students(loaded.recipe, loaded.source)
-        simulated = check_endpoints(loaded.recipe, loaded.source)
+        check_students(recipe, loaded.source)
+        simulated = check_endpoints(recipe, loaded.source)
+        recipe, unpriced = with_prices(recipe, loaded.source, simulated, datetime.now(UTC))
     # What was simulated once stays so, whatever answers now.
-    plan = make_plan(loaded.recipe, survey(loaded.recipe.input), simulated=manifest.simulated or simulated)
-    return replace(plan, notes=tuple(_changes(plan, manifest)), skip_bad_rows=manifest.skipped_bad_rows)
+    plan = make_plan(recipe, survey(recipe.input), simulated=manifest.simulated or bool(simulated))
+    return replace(plan, notes=(*_changes(plan, manifest), *unpriced), skip_bad_rows=manifest.skipped_bad_rows)
 
 
 def _changes(plan: Plan, manifest: Manifest) -> Iterator[str]:
