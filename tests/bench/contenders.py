@@ -115,7 +115,6 @@ class Race:
             # Equal requests would be asked once: each stage has its own temperature.
             stages=[stage | {"temperature": number / 10} for number in range(self.stages)],
             export={"kinds": ["sft"]},
-            limits={"open_samples": max(512, 2 * self.concurrency)},
         )
 
 

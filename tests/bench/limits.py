@@ -77,7 +77,7 @@ def _respond(bench: Bench, samples: int, budget_usd: float | None = None, **mode
             models={"teacher": {"kind": "openai", "model": "mock", "base_url": bench.endpoint.base_url} | model},
             stages=[{"stage": "respond", "model": "teacher"}],
             export={"kinds": ["sft"]},
-            limits={"open_samples": 1_024} | ({"budget_usd": budget_usd} if budget_usd else {}),
+            limits={"budget_usd": budget_usd},
         )
         command = preflect("run", recipe, "--run", folder / "run", "--quiet")
         ran(command, code=STOPPED_EARLY if budget_usd else 0)

@@ -183,3 +183,12 @@ def test_where_a_stage_asks_in_batches_enough_samples_are_open_to_fill_one() -> 
     assert [open_samples(mixed, phase) for phase in split_phases(mixed)] == [512, 2000]
     many = mixed.evolve(limits=mixed.limits.evolve(open_samples=3000))
     assert [open_samples(many, phase) for phase in split_phases(many)] == [3000, 3000]
+
+
+def test_twice_as_many_samples_are_open_as_calls_may_be_in_flight_where_that_is_more_than_the_usual() -> None:
+    wide = {"teacher": {"kind": "sim", "concurrency": 1000}, "judge": {"kind": "sim", "concurrency": 100}}
+    stages = [{"stage": "respond", "model": "teacher"}, {"stage": "judge_aspects", "model": "judge"}]
+    asked = Recipe.model_validate({"name": "r", "input": {"path": "x"}, "models": wide, "stages": stages}, strict=False)
+    [phase] = split_phases(asked)
+    assert open_samples(asked, phase) == 2200
+    assert open_samples(asked.evolve(limits=asked.limits.evolve(open_samples=7)), phase) == 7

@@ -6,15 +6,19 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from preflect.engine.run_folder import RunFolder
 from preflect.ports import BatchStore, CallMeter, CallStore, Gate, Purse, Stage, WholeSetStage
-from preflect.schemas import ExportCounts, Manifest, OpenAIModel, PpmStudent, Recipe, Rejection, Sample
+from preflect.schemas import ChatModelSpec, ExportCounts, Manifest, OpenAIModel, PpmStudent, Recipe, Rejection, Sample
 from preflect.schemas.stages import AnyStage, Respond
 
 if TYPE_CHECKING:
     from preflect.engine.sitting import Sitting
+
+
+FEWEST_OPEN: Final = 512
+"""Samples in work at once, where the recipe sets no number and few calls may be in flight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +71,15 @@ def _calls(recipe: Recipe, stage: AnyStage) -> int:
 
 
 def open_samples(recipe: Recipe, phase: Phase) -> int:
-    """How many samples of the phase are in work at once: where a stage asks in batches, enough to fill one."""
-    models = [recipe.models[name] for place in phase.stages for name in recipe.stages[place].model_names]
+    """How many samples of the phase are in work at once, by default twice as many as calls may be in flight.
+
+    Where a stage asks in batches, enough to fill one, whatever the recipe says.
+    """
+    names = {name for place in phase.stages for name in recipe.stages[place].model_names}
+    models = [model for name in names if isinstance(model := recipe.models[name], ChatModelSpec)]
     full = [model.batch.max_requests for model in models if isinstance(model, OpenAIModel) and model.mode == "batch"]
-    return max(recipe.limits.open_samples, *full, 0)
+    usual = max(FEWEST_OPEN, 2 * sum(model.concurrency for model in models))
+    return max(recipe.limits.open_samples or usual, *full, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,8 +68,8 @@ class Limits(Schema):
     budget_usd: float | None = Field(default=None, gt=0)
     max_rejected: float = Field(default=0.2, ge=0, le=1)
     """Share of samples, or of a stage's candidates, lost to failed calls or unusable replies that stops the run."""
-    open_samples: int = Field(default=512, ge=1)
-    """Samples in work at once."""
+    open_samples: int | None = Field(default=None, ge=1)
+    """Samples in work at once; None: 512, or twice the calls that may be in flight where that is more."""
     shared: dict[str, SharedLimit] = Field(default_factory=dict)
     """Limits that several models have in common, by the name in the models' `limit`."""
 
