@@ -161,7 +161,12 @@ def test_a_damaged_journal_is_refused_by_name(tmp_path: Path) -> None:
         journal_stats(path)
     with pytest.raises(InputError, match=complaint):
         export_calls(path, tmp_path / "out.parquet")
+    for into in (tmp_path / "new.sqlite", fill(tmp_path / "own.sqlite", [call("own")])):
+        with pytest.raises(InputError, match=complaint):
+            merge([path], into)
     assert not (tmp_path / "out.parquet").exists()
+    assert not (tmp_path / "new.sqlite").exists()
+    assert held(tmp_path / "own.sqlite", ["own", "1"]) == {"own": call("own"), "1": None}
 
 
 def test_a_file_with_gaps_is_refused_and_not_imported_in_part(tmp_path: Path) -> None:

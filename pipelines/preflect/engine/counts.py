@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from preflect.engine.journal import Journal
 from preflect.engine.plan import Phase, Plan
 from preflect.engine.run_folder import RunFolder
+from preflect.engine.storage import count_rows, lost_candidates
 from preflect.errors import RunError
 from preflect.schemas import StageCounts
 
@@ -23,13 +24,11 @@ def count_stages(plan: Plan, folder: RunFolder, journal: Journal, input_rejected
     for rejection, _ in folder.rejections():
         rejected.setdefault(rejection.stage, Counter())[rejection.reason] += 1
     lost: _Reasons = {}
-    survivors = 0
-    for sample in folder.samples():
-        survivors += 1
-        for rejection in sample.rejections:
-            lost.setdefault(rejection.stage, Counter())[rejection.reason] += 1
+    parts = sorted((folder.path / "samples").glob("part-*.parquet"))
+    for stage, reason, count in lost_candidates(parts):
+        lost.setdefault(stage, Counter())[reason] += count
     counts = tuple(_walk(plan, folder, plan.input_rows - input_rejected, rejected))
-    _check(counts, survivors, folder)
+    _check(counts, count_rows(parts), folder)
     return tuple(
         count.evolve(
             candidates_lost=dict(lost.get(count.stage, Counter())),

@@ -80,7 +80,7 @@ def export_calls(source: Path, to: Path) -> int:
     return count
 
 
-def merge(sources: Iterable[Path], into: Path) -> Merged:
+def merge(sources: Sequence[Path], into: Path) -> Merged:
     """Bring all calls of journals, or of exported files, into a journal: all or none.
 
     What they cost was paid elsewhere, and does not count there as spent. A call that is there already stays as it is.
@@ -88,11 +88,31 @@ def merge(sources: Iterable[Path], into: Path) -> Merged:
     """
     if into.exists():
         return _merge(sources, into)
+    first, *others = sources
     with atomic_write(into) as temporary:
-        return _merge(sources, temporary, "PRAGMA journal_mode=OFF", "PRAGMA synchronous=OFF")
+        if _is_exported(first):
+            return _merge([first, *others], temporary)
+        copied = _copy(first, temporary)
+        merged = _merge(others, temporary)
+        merged.imported += copied
+        return merged
 
 
-def import_into(name: str, sources: Iterable[Path]) -> Merged:
+def _copy(source: Path, to: Path) -> int:
+    """A journal's calls as the first of a new one; returns how many. Whoever asked for the file makes it durable."""
+    with reading(source) as journal, closing(sqlite3.connect(to)) as copy, _writing(to):
+        journal.backup(copy)
+    # What is wrong with the copy's content is the source's fault; what else goes wrong, disk and rights, is not.
+    with faults_named(source), _writing(to, sqlite3.OperationalError), closing(connect(to)) as copy:
+        for pragma in ("journal_mode=OFF", "synchronous=OFF"):
+            copy.execute(f"PRAGMA {pragma}")
+        copy.execute("DELETE FROM counters WHERE name <> 'simulated'")
+        copy.execute("UPDATE calls SET imported = 1 WHERE NOT imported")
+        count: int = copy.execute("SELECT count(*) FROM calls").fetchone()[0]
+        return count
+
+
+def import_into(name: str, sources: Sequence[Path]) -> Merged:
     """Merge into a run's journal, while nobody works on the run, or into a file; a new one is to end in `.sqlite`.
 
     Raises: as `merge`; InputError when there is no such run, or it is at work.
@@ -106,7 +126,7 @@ def import_into(name: str, sources: Iterable[Path]) -> Merged:
     return _import_into_run(find_run(name), sources)
 
 
-def _import_into_run(folder: RunFolder, sources: Iterable[Path]) -> Merged:
+def _import_into_run(folder: RunFolder, sources: Sequence[Path]) -> Merged:
     if is_held(folder.live_path):
         raise InputError(f"{folder.journal_path} is in use, a run is at work in {folder.path}; wait for it or stop it")
     with sole_use(folder.live_path, wait_s=0.0):
@@ -115,11 +135,10 @@ def _import_into_run(folder: RunFolder, sources: Iterable[Path]) -> Merged:
     return merged
 
 
-def _merge(sources: Iterable[Path], into: Path, *pragmas: str) -> Merged:
+def _merge(sources: Iterable[Path], into: Path) -> Merged:
     merged = Merged()
     with _writing(into), closing(connect(into)) as journal:
-        for pragma in (f"PRAGMA cache_size=-{_CACHE_KIB}", *pragmas):
-            journal.execute(pragma)
+        journal.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
         with journal:
             journal.execute("BEGIN IMMEDIATE")
             for source in sources:
@@ -131,10 +150,10 @@ def _merge(sources: Iterable[Path], into: Path, *pragmas: str) -> Merged:
 
 
 @contextmanager
-def _writing(into: Path) -> Generator[None]:
+def _writing(into: Path, faults: type[sqlite3.Error] = sqlite3.Error) -> Generator[None]:
     try:
         yield
-    except sqlite3.Error as error:
+    except faults as error:
         raise RunError(f"cannot write the journal {into}: {error}") from error
 
 

@@ -60,6 +60,17 @@ def causes_of_loss(samples: Sequence[Path], rejections: Path) -> frozenset[str]:
     return frozenset(rejected["cause"]) | frozenset(lost["cause"].drop_nulls())
 
 
+def lost_candidates(paths: Iterable[Path]) -> Iterator[tuple[str, str, int]]:
+    """Stage, reason and number of the candidates that samples lost on their way, file by file.
+
+    Raises: DataError as `read_samples` does.
+    """
+    for path in paths:
+        each = pl.scan_parquet(path).select(pl.col("rejections").explode().struct.unnest()).drop_nulls("stage")
+        counts = each.group_by("stage", "reason").len().sort("stage", "reason")
+        yield from _collected(path, counts).iter_rows()
+
+
 def write_rejections(path: Path, rows: Iterable[tuple[Rejection, Sample | None]]) -> None:
     """Write what was rejected, each with the sample as it stood where there was one, as JSON in column `sample`."""
     write_table(path, _REJECTIONS, rows, _rejection_table)
