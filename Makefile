@@ -9,14 +9,18 @@ TESTS ?= tests
 # Two at a time, a file's tests together: they share what the file sets up. PARALLEL= runs them one by one.
 PARALLEL ?= -n 2 --dist loadfile
 ARGS ?=
+# Pipelines that the benchmark runs beside preflect, each in an environment of its own: their needs contradict ours.
+PEERS := build/bench-peers
 
-.PHONY: help quickstart test check format lock browser clean
+.PHONY: help quickstart test check format bench-traffic bench-peers lock browser clean
 
 help:
 	@echo 'make quickstart   the whole job on the shipped seeds: no key, no network, no GPU (ARGS="--samples 20")'
 	@echo 'make test         the whole test suite (TESTS=tests/unit, ARGS="-k pair")'
 	@echo 'make check        ruff, pyright, import-linter'
 	@echo 'make format       what ruff can mend by itself'
+	@echo 'make bench-traffic MOCK="PYTHON mock_openai.py"   what is promised of model traffic (ARGS="--only fixed --scale 0.1")'
+	@echo 'make bench-peers  Curator and Data Designer in build/, to be measured beside it'
 	@echo 'make lock         requirements.lock anew from pyproject.toml (needs uv)'
 	@echo 'make clean        remove .venv and all caches'
 
@@ -35,6 +39,19 @@ check: $(VENV)/.dev
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench-traffic: $(VENV)/.dev
+	@test -n '$(MOCK)' || { echo 'name the server: make bench-traffic MOCK="PYTHON path/to/mock_openai.py"' >&2; exit 1; }
+	$(BIN)/python tests/bench/traffic.py --mock '$(MOCK)' --peers $(PEERS) $(ARGS)
+
+bench-peers: $(PEERS)/curator/.ready $(PEERS)/data-designer/.ready
+
+$(PEERS)/curator/.ready: PACKAGE := bespokelabs-curator==0.1.31
+$(PEERS)/data-designer/.ready: PACKAGE := data-designer==0.9.7
+$(PEERS)/%/.ready: | $(VENV)/bin/python
+	$(BIN)/python -m venv $(PEERS)/$*
+	$(PEERS)/$*/bin/python -m pip --disable-pip-version-check install $(PACKAGE)
+	touch $@
 
 # Browser tests drive Debian's Chromium. Where it cannot be installed from here, they fail and say the same.
 browser:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from preflect.errors import PreflectError
 from preflect.schemas import Conversation, Provenance, Rejection, Sample, Sampling
 
 
@@ -36,7 +38,7 @@ class ChatReply:
     text: str
     thinking: str | None
     finish_reason: str
-    """`stop`, `length`, `content_filter` or what the endpoint said."""
+    """`stop`, `length`, `content_filter`, `refusal` or what the endpoint said."""
     provenance: Provenance
 
 
@@ -46,6 +48,11 @@ class ChatModel(Protocol):
     @property
     def name(self) -> str:
         """The model's name in the recipe."""
+        ...
+
+    @property
+    def max_tokens_if_truncated(self) -> int | None:
+        """Length at most when a reply that was cut off is asked for again; None: twice what cut it off."""
         ...
 
     async def complete(self, request: ChatRequest) -> ChatReply:
@@ -223,6 +230,15 @@ class Purse(Protocol):
 class Gate(Protocol):
     """The way to the network, which closes when the run must stop."""
 
+    @property
+    def closed(self) -> asyncio.Event:
+        """Set in the event loop when no new call may start."""
+        ...
+
+    def reason(self) -> PreflectError:
+        """What closed it, as a new error."""
+        ...
+
     def raise_if_closed(self) -> None:
         """Raises: StoppedError when no new call may start."""
         ...
@@ -241,12 +257,16 @@ class CallMeter(Protocol):
         """A slow call was asked a second time."""
         ...
 
+    def paused(self, model: str, seconds: float) -> None:
+        """Nothing goes out for so long: the endpoint asked for it."""
+        ...
+
     def allowed(self, model: str, calls: int) -> None:
         """So many calls may be in flight from now on."""
         ...
 
-    def finished_call(self, model: str, call: StoredCall | None) -> None:
-        """`call` is None when it failed."""
+    def finished_call(self, model: str, call: StoredCall | None, out_s: float | None = None) -> None:
+        """`call` is None when it failed; it was out for `out_s` seconds, all its attempts together."""
         ...
 
     def replayed(self, model: str) -> None: ...

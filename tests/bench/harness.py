@@ -92,6 +92,28 @@ def run_quietly(command: Sequence[str]) -> dict[str, Any]:
     return json.loads(done.stdout)
 
 
+@dataclass(frozen=True)
+class Ran:
+    """A command that ran to its end: what it printed, and what it took."""
+
+    output: str
+    whole_s: float
+    """From the start of the process to its end, interpreter and imports included."""
+    ended: float
+    """By the monotonic clock, which all processes of a machine share."""
+
+
+def ran(command: Sequence[str | Path], cwd: Path | None = None, *, code: int = 0) -> Ran:
+    """Run a command to its end. Raises: RuntimeError with its last words when it ends with another exit code."""
+    since = time.monotonic()
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, cwd=cwd, check=False)
+    ended = time.monotonic()
+    if done.returncode != code:
+        said = done.stderr.strip() or done.stdout.strip()
+        raise RuntimeError(f"{Path(command[1]).name} ended with exit code {done.returncode}, not {code}: {said[-500:]}")
+    return Ran(done.stdout, ended - since, ended)
+
+
 def print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A table in Markdown."""
     print(f"\n{title}\n\n| {' | '.join(header)} |\n|{'---|' * len(header)}")

@@ -115,10 +115,11 @@ def run_traps(home: Home, apart: Home) -> Traps:
         return Traps(home, ended(alone), first, ended(second), ended(broken))
 
 
-def run_of_five_rows(path: Path) -> RunFolder:
-    """A run of one phase with nothing but a whole-set stage, ready for its steps."""
+def run_of_five_rows(path: Path, *before: str) -> RunFolder:
+    """A run of one phase, of a whole-set stage behind these per-sample ones, ready for its steps."""
     (path / "rows.jsonl").write_text("".join(json.dumps({"instruction": f"Name {n} fish."}) + "\n" for n in range(5)))
-    fields = {"name": "steps", "input": {"path": str(path / "rows.jsonl")}, "stages": [{"stage": "dedup"}]}
+    stages = [{"stage": name} for name in (*before, "dedup")]
+    fields = {"name": "steps", "input": {"path": str(path / "rows.jsonl")}, "stages": stages}
     folder = RunFolder(path / "run")
     files = LiveFiles(folder.live_path)
     files.endpoints.parent.mkdir(parents=True)

@@ -207,7 +207,7 @@ async def test_a_refused_request_fails_alone_with_the_endpoints_words(tmp_path: 
     assert provider.sizes() == [3]
 
 
-async def test_a_refused_json_schema_is_asked_for_in_tags_from_then_on(tmp_path: Path) -> None:
+async def test_a_refused_json_schema_is_asked_for_as_json_then_in_tags_from_then_on(tmp_path: Path) -> None:
     def answer(body: Json) -> Said:
         if "response_format" in body:
             return error(400, "Invalid parameter", param="response_format")
@@ -217,12 +217,9 @@ async def test_a_refused_json_schema_is_asked_for_in_tags_from_then_on(tmp_path:
         async with rig(provider, tmp_path) as r:
             await r.ask(*numbered(3), schema_name="reflect", json_schema=SCHEMA)
             await r.ask("later", schema_name="reflect", json_schema=SCHEMA)
-    assert [["response_format" in body for body in provider.bodies(n)] for n in range(3)] == [
-        [True] * 3,
-        [False] * 3,
-        [False],
-    ]
-    assert "<critique>" in provider.bodies(1)[0]["messages"][0]["content"]
+    styles = [[body.get("response_format", {}).get("type") for body in provider.bodies(n)] for n in range(4)]
+    assert styles == [["json_schema"] * 3, ["json_object"] * 3, [None] * 3, [None]]
+    assert "<critique>" in provider.bodies(2)[0]["messages"][0]["content"]
 
 
 async def test_a_batch_that_fails_validation_stops_the_run_with_its_errors(tmp_path: Path) -> None:

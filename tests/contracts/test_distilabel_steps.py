@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import random
+import time
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,11 +17,12 @@ from hypothesis import strategies as st
 from preflect.adapters.distilabel_rows import Counted, read_row, row_of
 from preflect.adapters.distilabel_runner import LiveFiles
 from preflect.engine.executor import Outcome
+from preflect.engine.progress import Snapshot
 from preflect.engine.run_folder import RunFolder
 from preflect.recipes.plan import ENTRY
 from preflect.schemas import Instruction, Message, Rejection, Sample
 
-from .distilabel_runs import Traps
+from .distilabel_runs import Traps, run_of_five_rows
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # its imports alone give a dozen
@@ -38,14 +41,35 @@ class Steps:
 
     def rows(self) -> list[dict[str, Any]]:
         """All that `Stream` gives."""
+        self.stream.load()
         return [row for batch, _ in self.stream.process() for row in batch]
 
 
 @pytest.fixture
 def steps(folder: RunFolder) -> Steps:
+    return steps_of(folder)
+
+
+def steps_of(folder: RunFolder) -> Steps:
     share: dict[str, Any] = {"run_path": str(folder.path), "phase_number": 0, "entry": ENTRY}
     with Pipeline(name="steps", cache_dir=folder.path / "cache"):
         return Steps(Stream(name="stream", **share), Write(name="write", **share), Close(name="close", **share))
+
+
+def test_the_work_begins_when_the_step_is_loaded_since_distilabel_waits_before_it_asks_for_rows(tmp_path: Path) -> None:
+    folder = run_of_five_rows(tmp_path, "grade")
+    stream = steps_of(folder).stream
+    stream.load()
+    deadline = time.monotonic() + 60
+    while finished(folder) < 5:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert [len(batch) for batch, _ in stream.process()] == [6, 0]
+
+
+def finished(folder: RunFolder) -> int:
+    progress = LiveFiles(folder.live_path).progress
+    return Snapshot.from_json(progress.read_bytes()).finished if progress.exists() else 0
 
 
 def outcome_of(folder: RunFolder) -> dict[str, Any]:

@@ -16,11 +16,13 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from preflect.adapters.distilabel_runner import DistilabelRunner, LiveFiles
+from preflect.adapters.distilabel_runner import SOCKET_PATH_MAX, DistilabelRunner, LiveFiles, check_temporary_folder
 from preflect.engine.run_folder import RunFolder
 from preflect.engine.sitting import Sitting
-from preflect.errors import RunError
+from preflect.errors import InputError, RunError
 from preflect.recipes.plan import ENTRY, plan_of_run
 
 from .distilabel_runs import KEY, KEY_NAME, ROOT, Home, Traps
@@ -221,3 +223,14 @@ def test_all_its_processes_end_when_the_run_is_killed(tmp_path: Path) -> None:
 def test_a_step_whose_process_is_killed_does_not_leave_the_run_waiting(carry: Callable[[str, str], None]) -> None:
     with pytest.raises(RunError, match=r"a process of the distilabel pipeline was killed, perhaps for want of memory"):
         carry("parent_process()", KILL)
+
+
+@given(st.integers(0, 90))
+def test_a_folder_in_which_multiprocessing_could_make_no_socket_is_refused_by_name(length: int) -> None:
+    folder = "/" + "f" * length
+    address = f"{folder}/pymp-xxxxxxxx/listener-xxxxxxxx"
+    if len(address) <= SOCKET_PATH_MAX:
+        check_temporary_folder(folder)
+    else:
+        with pytest.raises(InputError, match="set TMPDIR to a shorter one"):
+            check_temporary_folder(folder)

@@ -21,7 +21,7 @@ from preflect.engine.journal import Journal, open_journal
 from preflect.engine.meter import Meter
 from preflect.errors import BudgetError, CallError, InterruptedRunError
 from preflect.ports import ChatRequest
-from preflect.schemas import Message, OpenAIModel, Price, Sampling
+from preflect.schemas import Message, OpenAIModel, Price, Sampling, SharedLimit
 
 Answer = Callable[[int, dict[str, Any]], Awaitable[web.StreamResponse]]
 
@@ -81,28 +81,57 @@ class Rig:
 
 @asynccontextmanager
 async def rig(
-    endpoint: Endpoint, path: Path, *, key: str = "", budget_usd: float | None = None, **options: Any
+    endpoint: Endpoint,
+    path: Path,
+    *,
+    key: str = "",
+    budget_usd: float | None = None,
+    stages: tuple[str, ...] = (),
+    **options: Any,
 ) -> AsyncGenerator[Rig]:
     async with served(endpoint) as base_url:
-        given: dict[str, Any] = {"timeout_s": 5.0} | options
-        spec = OpenAIModel(model="m", base_url=base_url, **given)
+        given: dict[str, Any] = {"timeout_s": 5.0, "base_url": base_url} | options
+        spec = OpenAIModel(model="m", **given)
         gate, meter = RunGate(), Meter(None)
         meter.expect((), ("teacher",))
         with open_journal(path / "journal.sqlite") as journal:
             async with open_chat(
                 {"teacher": spec},
-                addresses={"teacher": (base_url, key, "m")},
+                addresses={"teacher": (spec.base_url, key, "m")},
                 journal=journal,
                 purse=Budget(budget_usd, journal.spent_usd()),
                 gate=gate,
                 meter=meter,
+                stages=stages,
             ) as models:
                 yield Rig(models["teacher"], journal, gate, meter)
 
 
+@asynccontextmanager
+async def rigs(
+    endpoint: Endpoint, path: Path, names: tuple[str, ...], shared: dict[str, SharedLimit], **options: Any
+) -> AsyncGenerator[tuple[OpenAIChat, ...]]:
+    """Several models at one endpoint."""
+    async with served(endpoint) as base_url:
+        meter = Meter(None)
+        meter.expect((), names)
+        with open_journal(path / "journal.sqlite") as journal:
+            async with open_chat(
+                {name: OpenAIModel(model="m", base_url=base_url, **options) for name in names},
+                addresses=dict.fromkeys(names, (base_url, "", "m")),
+                journal=journal,
+                purse=Budget(None),
+                gate=RunGate(),
+                meter=meter,
+                shared=shared,
+            ) as models:
+                yield tuple(models.values())
+
+
 def ask(text: str = "hello", **options: Any) -> ChatRequest:
     messages = (Message(role="user", content=text),)
-    return ChatRequest(messages=messages, prompt_version="verbatim", stage="respond", sample_id="s", **options)
+    given: dict[str, Any] = {"stage": "respond"} | options
+    return ChatRequest(messages=messages, prompt_version="verbatim", sample_id="s", **given)
 
 
 async def fine(_: int, __: dict[str, Any]) -> web.Response:
@@ -210,7 +239,7 @@ async def test_an_endpoint_that_only_fails_is_quoted_at_the_deadline(tmp_path: P
             await r.model.complete(ask())
 
 
-async def test_a_refused_json_schema_is_asked_for_in_tags_from_then_on(tmp_path: Path) -> None:
+async def test_where_no_response_format_is_taken_tags_are_asked_for_from_then_on(tmp_path: Path) -> None:
     async def answer(_: int, body: dict[str, Any]) -> web.Response:
         if "response_format" in body:
             return web.json_response({"error": {"message": "response_format is not supported"}}, status=400)
@@ -221,8 +250,8 @@ async def test_a_refused_json_schema_is_asked_for_in_tags_from_then_on(tmp_path:
     async with rig(endpoint, tmp_path) as r:
         for text in ("one", "two"):
             await r.model.complete(ask(text, schema_name="reflect", json_schema=schema))
-    assert ["response_format" in body for body in endpoint.bodies] == [True, False, False]
-    assert "<critique>" in endpoint.bodies[1]["messages"][0]["content"]
+    assert ["response_format" in body for body in endpoint.bodies] == [True, True, False, False]
+    assert "<critique>" in endpoint.bodies[2]["messages"][0]["content"]
 
 
 async def test_calls_that_were_on_their_way_when_a_schema_was_refused_are_asked_again_too(tmp_path: Path) -> None:
@@ -258,7 +287,8 @@ async def test_only_an_option_that_is_refused_is_put_otherwise(tmp_path: Path, m
         request = ask(schema_name="reflect", json_schema=schema, sampling=Sampling(seed=1))
         if options:
             await r.model.complete(request)
-            assert set(endpoint.bodies[0]) - set(endpoint.bodies[1]) == options
+            first, second = endpoint.bodies
+            assert {name for name in first if second.get(name) != first[name]} - {"messages"} == options
         else:
             with pytest.raises(CallError):
                 await r.model.complete(request)
@@ -305,6 +335,177 @@ async def test_a_call_whose_tokens_are_not_counted_costs_what_was_set_aside_for_
         results = await asyncio.gather(*(r.model.complete(ask(str(i))) for i in range(9)), return_exceptions=True)
         assert r.journal.spent_usd() == pytest.approx(0.3)
     assert sum(isinstance(result, BudgetError) for result in results) == 6
+
+
+def throttled(retry_after: str = "") -> web.Response:
+    headers = {"Retry-After": retry_after} if retry_after else {}
+    return web.json_response({"error": {"message": "too many requests"}}, status=429, headers=headers)
+
+
+async def test_while_an_endpoint_asks_to_wait_nothing_at_all_is_sent_and_everything_after(tmp_path: Path) -> None:
+    async def answer(n: int, _: dict[str, Any]) -> web.Response:
+        await asyncio.sleep(0.01)
+        return throttled("0.5") if n == 4 else completion()
+
+    endpoint = Endpoint(answer)
+    async with rig(endpoint, tmp_path, concurrency=4) as r:
+        await asyncio.gather(*(r.model.complete(ask(str(i))) for i in range(30)))
+        assert r.meter.snapshot().models[0].throttled == 1
+    refused_at = endpoint.at[4] + 0.01
+    assert len(endpoint.bodies) == 31
+    assert not [at for at in endpoint.at if refused_at + 0.02 < at < refused_at + 0.48]
+
+
+async def test_a_crowd_of_refusals_is_one_cut(tmp_path: Path) -> None:
+    async def answer(n: int, _: dict[str, Any]) -> web.Response:
+        await asyncio.sleep(0.02)
+        return throttled("0.1") if 14 <= n < 20 else completion()
+
+    async with rig(Endpoint(answer), tmp_path, concurrency=20) as r:
+        await asyncio.gather(*(r.model.complete(ask(str(i))) for i in range(20)))
+        assert (r.meter.snapshot().models[0].throttled, r.meter.snapshot().models[0].allowed) == (6, 12)
+
+
+async def test_a_429_for_want_of_money_is_final(tmp_path: Path) -> None:
+    async def answer(_: int, __: dict[str, Any]) -> web.Response:
+        error = {"message": "You exceeded your current quota", "code": "insufficient_quota"}
+        return web.json_response({"error": error}, status=429)
+
+    endpoint = Endpoint(answer)
+    async with rig(endpoint, tmp_path) as r:
+        with pytest.raises(CallError, match="HTTP 429: You exceeded your current quota"):
+            await r.model.complete(ask())
+    assert len(endpoint.bodies) == 1
+
+
+async def test_what_the_headers_say_is_used_up_is_waited_for_before_it_is_refused(tmp_path: Path) -> None:
+    async def answer(n: int, _: dict[str, Any]) -> web.Response:
+        reply = completion()
+        if n == 1:
+            reply.headers["x-ratelimit-remaining-requests"] = "0"
+            reply.headers["x-ratelimit-reset-requests"] = "400ms"
+        return reply
+
+    endpoint = Endpoint(answer)
+    async with rig(endpoint, tmp_path, concurrency=1) as r:
+        await asyncio.gather(*(r.model.complete(ask(str(i))) for i in range(3)))
+    assert endpoint.at[2] - endpoint.at[1] >= 0.4
+    assert endpoint.at[1] - endpoint.at[0] < 0.3
+
+
+async def test_a_later_stage_goes_first_and_equals_in_their_order(tmp_path: Path) -> None:
+    async def answer(_: int, __: dict[str, Any]) -> web.Response:
+        await asyncio.sleep(0.02)
+        return completion()
+
+    endpoint = Endpoint(answer)
+    async with rig(endpoint, tmp_path, concurrency=1, stages=("respond", "judge")) as r:
+        early = [asyncio.create_task(r.model.complete(ask(f"early {i}"))) for i in range(4)]
+        await asyncio.sleep(0.01)
+        late = [asyncio.create_task(r.model.complete(ask(f"late {i}", stage="judge"))) for i in range(2)]
+        await asyncio.gather(*early, *late)
+    asked = [body["messages"][0]["content"] for body in endpoint.bodies]
+    assert asked == ["early 0", "late 0", "late 1", "early 1", "early 2", "early 3"]
+
+
+async def test_models_that_share_a_limit_keep_it_together(tmp_path: Path) -> None:
+    async def answer(_: int, __: dict[str, Any]) -> web.Response:
+        await asyncio.sleep(0.02)
+        return completion()
+
+    endpoint = Endpoint(answer)
+    shared = {"key": SharedLimit(concurrency=3)}
+    async with rigs(endpoint, tmp_path, ("one", "two"), shared=shared, limit="key", concurrency=2) as models:
+        await asyncio.gather(*(model.complete(ask(str(i))) for model in models for i in range(15)))
+    assert endpoint.most_in_flight == 3
+
+
+async def test_a_shared_limit_pauses_all_who_share_it(tmp_path: Path) -> None:
+    async def answer(n: int, _: dict[str, Any]) -> web.Response:
+        return throttled("0.4") if n == 0 else completion()
+
+    endpoint = Endpoint(answer)
+    shared = {"key": SharedLimit()}
+    async with rigs(endpoint, tmp_path, ("one", "two"), shared=shared, limit="key") as (one, two):
+        first = asyncio.create_task(one.complete(ask()))
+        await asyncio.sleep(0.1)
+        await asyncio.gather(first, two.complete(ask()))
+    assert endpoint.at[1] - endpoint.at[0] >= 0.4
+
+
+async def slow_at_first(n: int, body: dict[str, Any]) -> web.Response:
+    if n == 30:
+        await asyncio.sleep(3.0)
+    return completion(body["messages"][0]["content"])
+
+
+async def test_a_reply_slower_than_usual_is_asked_for_again_and_both_are_paid(tmp_path: Path) -> None:
+    endpoint = Endpoint(slow_at_first)
+    price = Price(output=1.0)
+    async with rig(endpoint, tmp_path, hedge_after_s=0.1, price=price) as r:
+        for i in range(30):
+            await r.model.complete(ask(str(i)))
+        since = time.monotonic()
+        assert (await r.model.complete(ask("slow"))).text == "slow"
+        assert 0.1 <= time.monotonic() - since < 1.0
+        assert r.meter.snapshot().models[0].hedged == 1
+    with open_journal(tmp_path / "journal.sqlite") as journal:
+        assert journal.counts()[0].calls == len(endpoint.bodies) == 32
+        assert journal.spent_usd() == pytest.approx(32 * 20 / 1_000_000)
+
+
+async def test_before_enough_replies_came_and_without_being_told_nothing_is_asked_twice(tmp_path: Path) -> None:
+    async def answer(_: int, __: dict[str, Any]) -> web.Response:
+        await asyncio.sleep(0.2)
+        return completion()
+
+    for after_s in (0.05, None):
+        endpoint = Endpoint(answer)
+        async with rig(endpoint, tmp_path, hedge_after_s=after_s) as r:
+            await asyncio.gather(*(r.model.complete(ask(f"{after_s} {i}")) for i in range(10)))
+        assert len(endpoint.bodies) == 10
+
+
+async def test_a_hedge_whose_first_call_fails_brings_the_other_ones_answer(tmp_path: Path) -> None:
+    async def answer(n: int, _: dict[str, Any]) -> web.Response:
+        if n == 20:
+            await asyncio.sleep(0.3)
+            return web.json_response({"error": {"message": "no such model"}}, status=404)
+        await asyncio.sleep(0.6 if n == 21 else 0.0)
+        return completion()
+
+    async with rig(Endpoint(answer), tmp_path, hedge_after_s=0.1) as r:
+        for i in range(20):
+            await r.model.complete(ask(str(i)))
+        assert (await r.model.complete(ask("slow"))).text == "fine"
+
+
+async def test_a_call_waits_for_its_turn_on_nobodys_clock_but_its_retries_on_its_own(tmp_path: Path) -> None:
+    async def answer(_: int, __: dict[str, Any]) -> web.Response:
+        await asyncio.sleep(0.2)
+        return completion()
+
+    async with rig(Endpoint(answer), tmp_path, concurrency=1, timeout_s=0.5) as r:
+        await asyncio.gather(*(r.model.complete(ask(str(i))) for i in range(6)))  # the last one waits a second
+
+
+async def test_a_place_whose_call_hangs_is_free_again_after_the_deadline(tmp_path: Path) -> None:
+    async def answer(n: int, _: dict[str, Any]) -> web.Response:
+        await asyncio.sleep(30 if n == 0 else 0)
+        return completion()
+
+    async with rig(Endpoint(answer), tmp_path, concurrency=1, timeout_s=0.3) as r:
+        results = await asyncio.gather(*(r.model.complete(ask(str(i))) for i in range(4)), return_exceptions=True)
+    assert [isinstance(result, CallError) for result in results] == [True, False, False, False]
+
+
+async def test_an_address_without_a_server_fails_its_call_at_the_deadline(tmp_path: Path) -> None:
+    endpoint = Endpoint(fine)
+    async with served(endpoint) as gone:
+        pass
+    async with rig(endpoint, tmp_path, timeout_s=0.4, base_url=gone) as r:
+        with pytest.raises(CallError, match=r"call_failed: ClientConnectorError.*again and again for 0\.4 s"):
+            await r.model.complete(ask())
 
 
 def test_two_models_that_are_served_under_one_name_are_two_calls() -> None:

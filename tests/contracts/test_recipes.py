@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from ruamel.yaml import YAML
@@ -47,6 +49,29 @@ def test_a_newcomer_finds_every_top_level_key_and_stage_explained(name: str) -> 
     keys = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
     assert sum("#" in line for line in keys) > 0.5 * len(keys)
     assert all(len(line) <= 120 for line in lines)
+
+
+def blocks_of_the_readme() -> list[dict[str, Any]]:
+    """What stands in its YAML blocks; those after the first are parts of a recipe."""
+    text = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+    found = re.findall(r"^```yaml\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    return [YAML(typ="safe", pure=True).load(block) for block in found]  # pyright: ignore[reportUnknownMemberType]
+
+
+def test_every_recipe_of_the_readme_is_valid() -> None:
+    whole, *parts = blocks_of_the_readme()
+    assert len(parts) >= 4
+    for part in ({}, *parts):
+        recipe = Recipe.model_validate_json(
+            json.dumps(whole | part | {"models": whole["models"] | part.get("models", {})})
+        )
+        assert check_order(recipe, has_response=False) == ()
+
+
+def test_the_readme_names_the_port_on_which_each_local_server_listens() -> None:
+    models = [part["models"]["teacher"] for part in blocks_of_the_readme()[1:] if "models" in part]
+    local = [OpenAIModel.model_validate(model) for model in models]
+    assert {urlsplit(model.base_url).port for model in local} >= {8000, 30000, 11434, 8080}
 
 
 def test_the_quickstart_needs_no_key_no_network_and_no_weights() -> None:

@@ -107,6 +107,7 @@ def test_a_reflection_that_is_junk_is_asked_for_again_and_then_done_without(
         input=write_rows(tmp_path, *birds),
         models=teacher(endpoint),
         stages=[*RESPOND, {"stage": "reflect_response", "model": "teacher"}],
+        limits={"max_rejected": 0.5},
     )
     run = tmp_path / "run"
     done = preflect("run", recipe, "--run", run)
@@ -149,6 +150,30 @@ def test_too_many_lost_samples_stop_the_run_and_it_goes_on_when_the_endpoint_is_
     assert done.returncode == 0, done.stderr
     assert [sample.instruction.text for sample in RunFolder(run).samples()] == birds
     assert len(endpoint.asked) == asked + 60
+
+
+@pytest.mark.parametrize("rows", [5, 60])
+def test_a_judge_that_nobody_can_read_stops_the_run_though_no_sample_is_lost(
+    rows: int, tmp_path: Path, preflect: Run, serve: Serve, write_recipe: WriteRecipe
+) -> None:
+    birds = [f"Name bird number {number}." for number in range(rows)]
+    endpoint = serve(lambda asked: said(f"A robin: {asked}" if asked in birds else "Both are fine."))
+    recipe = write_recipe(
+        input=write_rows(tmp_path, *birds),
+        models=teacher(endpoint, concurrency=4),
+        stages=[{**RESPOND[0], "samples": 2}, {"stage": "judge_aspects", "model": "teacher"}, {"stage": "pair"}],
+        limits={"open_samples": 4},
+    )
+    stopped = preflect("run", recipe, "--run", tmp_path / "run")
+    assert stopped.returncode == 3, stopped.stderr
+    asked = min(rows, 20)
+    assert (
+        f"stage 'judge_aspects' lost {asked} of {asked} candidates to failed calls or unusable replies, more than "
+        "limits.max_rejected = 0.2 allows; the last one: unparsable: "
+    ) in stopped.stderr
+    assert len(endpoint.asked) < 4 * 30
+    done = preflect("resume", tmp_path / "run", "--set", "limits.max_rejected=1")
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_spent_budget_stops_the_run_and_a_larger_one_lets_it_go_on(

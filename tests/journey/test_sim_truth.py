@@ -31,6 +31,7 @@ class InProcess:
 
     simulator: Simulator
     name: str = "sim"
+    max_tokens_if_truncated: int | None = None
     records: list[bytes] = field(default_factory=list[bytes])
 
     async def complete(self, request: ChatRequest) -> ChatReply:

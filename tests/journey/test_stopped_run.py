@@ -14,6 +14,7 @@ from preflect.engine.run_folder import RunFolder
 from preflect.engine.so_far import rejections_so_far
 from preflect.errors import BudgetError
 from preflect.recipes import load
+from preflect.schemas import SimModel
 
 from .conftest import Run
 
@@ -80,6 +81,22 @@ def test_a_recipe_edited_in_the_run_folder_is_refused_where_it_asks_for_other_wo
     stopped.recipe_path.write_text(text.replace("concurrency: 4", "concurrency: 8"), encoding="utf-8")
     done = preflect("resume", "half", "--budget-usd", "100", "--quiet")
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_resume_takes_limits_and_the_way_to_a_model_by_set_and_nothing_else(preflect: Run, stopped: RunFolder) -> None:
+    for setting in ("seed=8", "models.teacher.max_tokens=9", "stages.0.max_similarity=1"):
+        refused = preflect("resume", "half", "--set", setting)
+        assert refused.returncode == 2
+        assert f"--set {setting.partition('=')[0]}: a run can't change that on its way" in refused.stderr
+    wrong = preflect("resume", "half", "--set", "models.teacher.concurrency=none")
+    assert wrong.returncode == 2
+    assert "--set models.teacher.concurrency" in wrong.stderr
+    settings = ("limits.budget_usd=100", "models.teacher.concurrency=8", "models.teacher.timeout_s=60")
+    done = preflect("resume", "half", *(word for setting in settings for word in ("--set", setting)), "--quiet")
+    assert (done.returncode, done.stderr) == (0, "")
+    teacher = stopped.recipe().models["teacher"]
+    assert isinstance(teacher, SimModel)
+    assert (teacher.concurrency, teacher.timeout_s) == (8, 60)
 
 
 def test_a_stopped_run_is_shown_with_its_counts_so_far_and_how_to_go_on(preflect: Run, stopped: RunFolder) -> None:

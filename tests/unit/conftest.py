@@ -21,6 +21,7 @@ class ScriptedModel:
 
     name: str
     answer: Callable[[ChatRequest], Said]
+    max_tokens_if_truncated: int | None = None
 
     async def complete(self, request: ChatRequest) -> ChatReply:
         call_id = content_id(

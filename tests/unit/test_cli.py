@@ -47,7 +47,7 @@ def test_the_help_of_pairs_names_every_strategy(capsys: CAPTURE) -> None:
 def test_help_imports_none_of_the_heavy_libraries() -> None:
     code = (
         "import sys; from preflect.cli import main; main(['--help']); "
-        "heavy = {'polars', 'openai', 'datasets', 'distilabel', 'pydantic', 'rich', 'torch', 'aiohttp', 'altair'}; "
+        "heavy = {'polars', 'openai', 'datasets', 'distilabel', 'pydantic', 'rich', 'torch', 'aiohttp', 'vl_convert'}; "
         "sys.exit(repr(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -305,3 +305,9 @@ def test_a_recipe_that_asks_for_other_work_is_not_gone_on_with_but_its_limits_an
     plan = with_recipe(models={"teacher": elsewhere}, limits={"open_samples": 7})
     assert resume(plan, folder).manifest.status == "done"
     assert folder.recipe() == plan.recipe
+
+
+def test_who_watches_is_told_what_the_run_does_when_all_samples_are_through(tmp_path: Path) -> None:
+    said: list[str] = []
+    run(make_plan(), tmp_path / "run", Watch(say=said.append))
+    assert said == ["writing the training data", "writing the report"]

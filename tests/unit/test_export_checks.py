@@ -112,7 +112,10 @@ BAD: list[tuple[RowKind, dict[str, Any], str]] = [
     ("dpo", {"chosen": [RIGHT], "rejected": [WRONG]}, "empty_prompt"),
     ("kto", {"prompt": [USER], "completion": [RIGHT], "label": 1}, "label_not_bool"),
     ("kto", {"prompt": [USER], "completion": [RIGHT]}, "label_not_bool"),
+    ("sft", {"messages": [USER, answer("I'm sorry, but I can't help with that.")]}, "refusal"),
+    ("sft", {"prompt": "2 + 3?", "completion": "As an AI, I cannot do that."}, "refusal"),
     ("rft", {"prompt": [USER, RIGHT]}, "prompt_not_user"),
+    ("rft", {"prompt": [USER], "reference_answer": "5", "grader": None}, "no_grader"),
     ("rft", {"prompt": [USER], "reference_answer": "5", "grader": "{}"}, "invalid_grader"),
     ("rft", {"prompt": [USER], "reference_answer": 5, "grader": NUMBER}, "reference_not_text"),
     ("rft", {"prompt": [USER], "grader": NUMBER}, "grader_self_test"),
@@ -198,7 +201,7 @@ def test_a_repeated_row_is_refused_once_seen() -> None:
     row = {"prompt": [USER], "chosen": [RIGHT], "rejected": [WRONG]}
     turned = {"prompt": [USER], "chosen": [WRONG], "rejected": [RIGHT]}
     found = [checker.check(one) for one in (row, turned, row)]
-    assert [problem and problem.reason for problem in found] == [None, None, "duplicate_row"]
+    assert [problem and problem.reason for problem in found] == [None, "swapped_completions", "duplicate_row"]
 
 
 def test_text_and_messages_in_one_column_are_refused() -> None:
@@ -243,7 +246,7 @@ def test_a_prompt_that_is_tested_on_and_trained_on_is_refused(kind: RowKind) -> 
         "sft": [{"messages": [USER, RIGHT]}, {"messages": [USER, WRONG]}],
         "dpo": [
             {"prompt": [USER], "chosen": [RIGHT], "rejected": [WRONG]},
-            {"chosen": [USER, WRONG], "rejected": [USER, RIGHT]},
+            {"chosen": [USER, answer("It is 7.")], "rejected": [USER, RIGHT]},
         ],
     }
     checker = RowChecker(kind)
@@ -304,3 +307,13 @@ def test_what_cannot_be_checked_is_an_error_with_the_remedy(
         path.write_bytes(content)
     with pytest.raises(DataError, match=message):
         check_file(path, format_)
+
+
+def test_a_row_that_prefers_what_an_earlier_one_of_the_same_prompt_rejects_is_bad() -> None:
+    checker = RowChecker("dpo")
+    row: dict[str, Any] = {"prompt": [USER], "chosen": [RIGHT], "rejected": [WRONG]}
+    assert checker.check(row) is None
+    assert checker.check({**row, "prompt": [SYSTEM, USER], "chosen": [WRONG], "rejected": [RIGHT]}) is None
+    swapped = checker.check({**row, "chosen": [WRONG], "rejected": [RIGHT]})
+    assert swapped is not None
+    assert swapped.reason == "swapped_completions"

@@ -3,14 +3,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
-import pyarrow.parquet
+import orjson
+import polars as pl
 import pytest
-from datasets import Features, List, Value
+from datasets import Dataset, Features, List, Value
 from hypothesis import given
 from hypothesis import strategies as st
 
 from preflect.export import check_file, export_run
-from preflect.export.parquet import parquet_rows
+from preflect.export.parquet import Shape, parquet_rows, write_rows
 from preflect.export.rows import sft_row
 from preflect.export.split import Split
 from preflect.schemas import (
@@ -27,8 +28,7 @@ from preflect.schemas import (
     ToolCall,
 )
 
-# pyarrow and datasets ship no types for their schemas.
-read_schema = cast("Any", pyarrow.parquet).read_schema
+load_parquet: Any = cast("Any", Dataset).from_parquet  # untyped where it matters
 SPEC = ExportSpec(test_fraction=0.25)
 
 
@@ -79,6 +79,10 @@ def rows(out: Path, kind: str, side: str) -> list[dict[str, Any]]:
     return list(parquet_rows(out / kind / f"{side}.parquet"))
 
 
+def metadata_of(file: Path) -> dict[str, Any]:
+    return json.loads(pl.read_parquet_metadata(file)["huggingface"])
+
+
 def test_each_sample_gives_one_row_of_each_kind_and_all_rows_of_a_sample_are_on_one_side(tmp_path: Path) -> None:
     counts = export_run(sums(40), tmp_path, SPEC, seed=1)
     assert [(c.kind, c.format, c.train + c.test, c.refused) for c in counts] == [
@@ -127,16 +131,17 @@ def test_the_files_carry_the_features_that_datasets_would_write(tmp_path: Path, 
         "rft": {"prompt": turns, "reference_answer": text, "grader": text, "metadata": text},
     }
     features: Any = Features({**own[kind], **origin})
-    expected = features.arrow_schema
     for side in ("train", "test"):
-        schema = read_schema(tmp_path / kind / f"{side}.parquet")
-        assert schema.remove_metadata() == expected.remove_metadata()
-        assert schema.metadata[b"huggingface"] == expected.metadata[b"huggingface"]
+        file = tmp_path / kind / f"{side}.parquet"
+        assert metadata_of(file)["info"] == json.loads(features.arrow_schema.metadata[b"huggingface"])["info"]
+        loaded = load_parquet(str(file), cache_dir=str(tmp_path / "cache"))
+        assert loaded.features == features
+        assert loaded.to_list() == rows(tmp_path, kind, side)
 
 
 def test_what_is_simulated_is_marked_in_each_row_and_in_the_file(tmp_path: Path) -> None:
     export_run((sample.evolve(simulated=True) for sample in sums(3)), tmp_path, SPEC.evolve(test_fraction=0.0), seed=1)
-    note = json.loads(read_schema(tmp_path / "dpo" / "train.parquet").metadata[b"preflect"])
+    note = metadata_of(tmp_path / "dpo" / "train.parquet")["preflect"]
     assert note == {"kind": "dpo", "format": "trl", "simulated": True}
     assert all(row["simulated"] for row in rows(tmp_path, "dpo", "train"))
 
@@ -265,6 +270,19 @@ def test_tool_turns_keep_their_calls(tmp_path: Path) -> None:
     ]
     assert turns[2]["tool_call_id"] == "c1"
     assert turns[3]["content"] == "It is 5."
+
+
+@given(answer=st.text(st.characters(codec="utf-8"), min_size=1), margin=st.floats(0, 1e300))
+def test_whatever_the_texts_and_numbers_they_come_back_as_they_were(
+    tmp_path_factory: pytest.TempPathFactory, answer: str, margin: float
+) -> None:
+    folder = tmp_path_factory.mktemp("rows")
+    row = {"prompt": [{"role": "user", "content": answer}], "metadata": None, "margin": margin, "simulated": False}
+    (folder / "rows").write_bytes(orjson.dumps(row) + b"\n")
+    turns: Shape = [{"role": "string", "content": "string"}]
+    shapes: dict[str, Shape] = {"prompt": turns, "metadata": "string", "margin": "float64", "simulated": "bool"}
+    write_rows(folder / "rows.parquet", folder / "rows", shapes, {})
+    assert list(parquet_rows(folder / "rows.parquet")) == [row]
 
 
 def test_what_is_exported_passes_its_own_check(tmp_path: Path) -> None:

@@ -37,6 +37,12 @@ def test_tool_calls_are_read_in_openai_s_nested_form() -> None:
     assert prompt[2].tool_call_id == "c1"
 
 
+def test_content_given_in_parts_of_text_is_joined() -> None:
+    parts = [{"type": "text", "text": "What is "}, {"type": "text", "text": "the weather?"}]
+    prompt, _ = conversation([{"role": "user", "content": parts}])
+    assert prompt == (Message(role="user", content="What is the weather?"),)
+
+
 def test_a_dataset_s_own_remarks_in_a_message_are_left_out() -> None:
     prompt, _ = conversation([{**USER, "weight": 1, "toxic": False}])
     assert prompt == (Message(role="user", content="What is the weather?"),)
@@ -50,7 +56,10 @@ def test_a_dataset_s_own_remarks_in_a_message_are_left_out() -> None:
         (["hello"], "messages.0"),
         ([{"role": "user"}], "messages.0.content"),
         ([{"role": "human", "content": "hello"}], "messages.0.role"),
-        ([{"role": "user", "content": [{"type": "text", "text": "hello"}]}], "messages.0.content"),
+        ([{"role": "user", "content": [{"type": "image_url", "image_url": "x"}]}], "a part of type 'image_url'"),
+        ([{"role": "user", "content": ["hello"]}], "holds text"),
+        ([{"role": "user", "content": [{"type": "text"}]}], "a part of type 'text'"),
+        ([{"role": "user", "content": [{"type": "text", "text": ""}]}], "messages.0 (user) is empty"),
         ([{"role": "user", "content": "  "}], "messages.0 (user) is empty"),
         ([USER, USER], "'user' after 'user'"),
         ([ASSISTANT, USER], "'assistant' at the start"),

@@ -1,10 +1,15 @@
 """How far a run is, counted from what its stages have done."""
 
+from pathlib import Path
+
 import pytest
 
+from preflect.engine.journal import open_journal
 from preflect.engine.meter import Meter
 from preflect.engine.plan import calls_of, open_samples, split_phases
-from preflect.schemas import Recipe
+from preflect.engine.traffic import keep_traffic, traffic_so_far
+from preflect.ports import StoredCall
+from preflect.schemas import Recipe, TrafficCounts
 
 
 class Clock:
@@ -108,6 +113,67 @@ def test_stages_weigh_as_many_calls_as_they_make() -> None:
 def test_stages_that_make_no_calls_weigh_the_same() -> None:
     graded = recipe({"stage": "grade"}, {"stage": "pair"})
     assert calls_of(graded, split_phases(graded)[0]) == {"grade": 1, "pair": 1}
+
+
+def call(prompt_tokens: int = 100, completion_tokens: int = 50) -> StoredCall:
+    return StoredCall(
+        key="k",
+        model="teacher",
+        stage="respond",
+        sample_id="s",
+        text="",
+        thinking=None,
+        finish_reason="stop",
+        served_by="served",
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
+        cost_usd=0.001,
+        latency_s=0.5,
+    )
+
+
+def metered(clock: Clock, *models: str) -> Meter:
+    meter = Meter(None, clock)
+    meter.expect((), models)
+    return meter
+
+
+def test_calls_and_tokens_a_second_are_those_of_each_model() -> None:
+    clock = Clock()
+    meter = metered(clock, "teacher", "judge")
+    for _ in range(8):
+        clock.now_s += 0.5
+        meter.started("teacher")
+        meter.finished_call("teacher", call())
+    meter.started("judge")
+    meter.finished_call("judge", None)
+    teacher, judge = meter.snapshot().models
+    assert (teacher.calls_per_s, teacher.tokens_per_s) == (2.0, 300.0)
+    assert (judge.calls_per_s, judge.tokens_per_s) == (0.0, 0.0)
+
+
+def test_a_model_waits_no_longer_than_it_was_told() -> None:
+    clock = Clock()
+    meter = metered(clock, "teacher")
+    meter.paused("teacher", 30.0)
+    clock.now_s = 10.0
+    assert meter.snapshot().models[0].paused_s == 20.0
+    clock.now_s = 31.0
+    assert meter.snapshot().models[0].paused_s == 0.0
+
+
+def test_what_was_hard_about_the_traffic_outlives_a_sitting(tmp_path: Path) -> None:
+    for _ in range(2):
+        meter = metered(Clock(), "teacher", "judge")
+        for _ in range(3):
+            meter.retried("teacher")
+        meter.throttled("teacher")
+        meter.hedged("teacher")
+        with open_journal(tmp_path / "journal.sqlite") as journal:
+            keep_traffic(journal, meter.snapshot())
+    with open_journal(tmp_path / "journal.sqlite") as journal:
+        kept = traffic_so_far(journal, ("student", "teacher", "judge"))
+    assert kept == (TrafficCounts(model="teacher", retries=6, throttled=2, hedged=2),)
 
 
 def test_where_a_stage_asks_in_batches_enough_samples_are_open_to_fill_one() -> None:

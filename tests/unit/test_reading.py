@@ -259,3 +259,14 @@ ANY_VALUE = st.recursive(
 def test_any_value_is_a_good_row_or_a_bad_one(value: object) -> None:
     row = input_row(RawRow(1, value), columns_of(InputSpec(path="x.jsonl")))
     assert isinstance(row, InputRow | BadRow)
+
+
+def test_columns_that_are_never_read_are_noted_with_the_field_they_may_be_meant_for(tmp_path: Path) -> None:
+    row = {"question": {"text": "2 + 3?"}, "referenceanswer": "5", "id": 1, "level": "easy"}
+    spec = written(tmp_path / "rows.jsonl", [row]).evolve(columns={"instruction": "question.text"})
+    (note,) = survey(spec).notes
+    assert note == (
+        f"{spec.path}: columns that are never read: referenceanswer, level; 'referenceanswer' may be meant for "
+        "reference_answer: --set 'input.columns.reference_answer=referenceanswer'"
+    )
+    assert survey(written(tmp_path / "plain.jsonl", [{"instruction": "2 + 3?", "id": 1}])).notes == ()

@@ -442,6 +442,16 @@ def test_each_of_several_models_is_looked_up() -> None:
     ]
 
 
+def test_a_limit_that_is_not_defined_is_named_with_the_nearest() -> None:
+    text = changed("  teacher: {", "  teacher: {limit: tier, ") + "limits: {shared: {tier3: {rpm: 60}}}\n"
+    assert order_faults(text) == [
+        (
+            "recipe.yaml:5: model 'teacher' names limit 'tier', which is not defined; the limits under limits.shared "
+            "are ['tier3']; did you mean 'tier3'?"
+        )
+    ]
+
+
 REFLECTION = """\
 name: demo
 input: {path: seeds.jsonl}

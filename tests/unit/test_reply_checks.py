@@ -1,8 +1,9 @@
 import pytest
 
 from preflect.errors import ReplyError
+from preflect.grading import is_refusal
 from preflect.prompts import is_placeholder
-from preflect.stages.reply_checks import check_answer, is_refusal
+from preflect.stages.reply_checks import check_answer
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from preflect.report import wording
 from preflect.report.charts import Bin, bins_over
 from preflect.report.figures import length_plot, mean_rating, rating_plot, score_plots
-from preflect.report.tables import calls_table, drops_table, funnel_table, selections_table
+from preflect.report.tables import calls_table, drops_table, funnel_table, selections_table, traffic_table
 from preflect.report.tally import Showcase, Tally, read_once
 from preflect.schemas import (
     CallCounts,
@@ -27,6 +27,7 @@ from preflect.schemas import (
     Selection,
     StageCounts,
     StudentScore,
+    TrafficCounts,
 )
 from preflect.scoring.truth import Truth, TruthOfText, truth_key
 
@@ -246,6 +247,15 @@ def test_calls_are_summed_and_latency_is_per_call() -> None:
     table = calls_table(a_manifest(calls=calls))
     assert table.rows[0] == ("respond", "teacher", "10", "1,000", "2,000", "$0.10", "0.5")
     assert table.total == ("Total", "", "40", "1,500", "2,000", "$0.30", "0.2")
+
+
+def test_traffic_that_was_hard_stands_by_model_beside_its_calls() -> None:
+    calls = [calls_of("respond", 10, (0, 0), 0.0, 5.0), calls_of("judge_aspects", 1030, (0, 0), 0.0, 3.0)]
+    traffic = (TrafficCounts(model="teacher", retries=1200, throttled=7), TrafficCounts(model="judge", hedged=2))
+    assert traffic_table(a_manifest(calls=calls).evolve(traffic=traffic)).rows == (
+        ("teacher", "1,040", "1,200", "7", "0"),
+        ("judge", "0", "0", "0", "2"),
+    )
 
 
 def test_selections_say_how_often_the_rewrite_won() -> None:

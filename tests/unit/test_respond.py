@@ -103,6 +103,21 @@ async def test_unusable_answers_are_lost_candidates_and_the_sample_goes_on(
     ]
 
 
+async def test_an_answer_that_was_cut_off_is_asked_for_again_with_twice_the_limit(
+    scripted: Scripted, make_sample: MakeSample
+) -> None:
+    def answer(request: ChatRequest) -> str | tuple[str, str]:
+        return ("The capital of", "length") if request.sampling.max_tokens == 64 else "The capital of Peru is Lima."
+
+    sample = await Respond(models=(scripted("m", answer),), max_tokens=64).run(make_sample())
+    assert isinstance(sample, Sample)
+    [response] = sample.responses
+    assert response.text == "The capital of Peru is Lima."
+    assert response.provenance
+    assert response.provenance.sampling.max_tokens == 128
+    assert sample.rejections == ()
+
+
 async def test_without_any_usable_answer_the_sample_is_rejected(scripted: Scripted, make_sample: MakeSample) -> None:
     replies = ("", "As an AI, I cannot do that.", "")
     model = scripted("m", lambda request: replies[request.index])

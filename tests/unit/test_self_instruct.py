@@ -147,6 +147,7 @@ class SlowModel:
     """Answers after a time that depends on its own seed, and remembers how many requests were open at once."""
 
     name = "t"
+    max_tokens_if_truncated = None
 
     def __init__(self, seed: int) -> None:
         self.most_open = 0

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from preflect.errors import ReplyError
 from preflect.prompts import format_directions, load_prompt, parse_reply
@@ -140,6 +142,28 @@ def test_a_reply_is_cut_off_where_it_passes_the_limit() -> None:
     [choice] = SIMULATOR.reply(chat("Why is the sky blue?", max_tokens=5)).choices
     assert choice.finish_reason == "length"
     assert len(choice.text) == 20
+
+
+@given(st.integers(1, 60), st.integers(0, 1000))
+def test_with_a_larger_limit_the_same_text_goes_on(limit: int, seed: int) -> None:
+    cut, whole = (SIMULATOR.reply(chat(INSTRUCTION, seed=seed, max_tokens=most)) for most in (limit, 2048))
+    assert text_of(whole).startswith(text_of(cut))
+
+
+def test_a_draft_that_is_cut_off_at_the_usual_limit_is_whole_and_right_with_twice_as_much() -> None:
+    cuts = FaultRates(truncation=1, wrong_result=0, missed_constraint=0, refusal=0)
+    simulator = Simulator(SimOptions(profile=Profile(rates=SimulatorRates(faults=cuts))))
+    drafts = [
+        [simulator.reply(chat(INSTRUCTION, seed=seed, max_tokens=most)).choices[0] for most in (2048, 4096)]
+        for seed in range(40)
+    ]
+    cut_off = [(short, longer) for short, longer in drafts if short.finish_reason == "length"]
+    assert 10 < len(cut_off) < 30
+    for short, longer in cut_off:
+        assert longer.text.startswith(short.text)
+        assert (longer.finish_reason, longer.records[0]["fault"], longer.records[0]["quality"]) == ("stop", None, 1)
+        assert longer.records[0]["key"] == truth_key(INSTRUCTION, longer.text)
+    assert all(short == longer for short, longer in drafts if short.finish_reason == "stop")
 
 
 @pytest.mark.parametrize("style", STYLES)

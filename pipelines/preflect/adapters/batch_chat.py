@@ -12,8 +12,9 @@ import orjson
 from preflect.adapters.batch_means import Means
 from preflect.adapters.batch_office import BatchOffice, batch_client
 from preflect.adapters.batch_post import BatchPost, Reply
-from preflect.adapters.batch_wire import request_line
-from preflect.adapters.chat_wire import call_key, request_body
+from preflect.adapters.batch_wire import Fault, request_line
+from preflect.adapters.chat_wire import call_key, reply_style, request_body
+from preflect.adapters.refusals import refused_options
 from preflect.errors import CallError
 from preflect.ports import (
     BatchStore,
@@ -45,6 +46,11 @@ class BatchChat:
     def name(self) -> str:
         """The model's name in the recipe."""
         return self._means.model
+
+    @property
+    def max_tokens_if_truncated(self) -> int | None:
+        """Length at most when a reply that was cut off is asked for again; None: twice what cut it off."""
+        return self._means.spec.max_tokens_if_truncated
 
     async def complete(self, request: ChatRequest) -> ChatReply:
         """The reply, from the journal if this very request was answered before, else from a batch: hours may pass.
@@ -82,12 +88,19 @@ class BatchChat:
             if isinstance(reply, StoredCall):
                 return reply
             tries += reply.tried
-            news = reply.refused - sent_without
+            news = self._not_taken(reply, request, sent_without)
             self._refused |= news
             if tries >= MOST_TRIES or not (news or reply.passing):
                 times = f", in {tries} batches" if tries > 1 else ""
                 raise CallError(reply.reason, self._office.without_key(reply.words) + times)
             self._means.meter.retried(self.name)
+
+    def _not_taken(self, fault: Fault, request: ChatRequest, sent_without: frozenset[str]) -> frozenset[str]:
+        """Options that the endpoint was found to refuse, and that can be put otherwise."""
+        if fault.refusal is None:
+            return frozenset()
+        style = reply_style(self._means.spec.structured, request, sent_without)
+        return refused_options(fault.refusal, style) - sent_without
 
     async def _reply_to(self, key: str, request: ChatRequest, sampling: Sampling) -> tuple[Reply, frozenset[str]]:
         """What comes of the request in one batch, and the options that it is known to have gone without."""

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
-import httpx2
-import openai
 import orjson
 from pydantic import BaseModel
 
 from preflect.adapters.chat_call import RETRIED_STATUS
 from preflect.adapters.chat_wire import BadBodyError, Completion, read_completion, read_json
-from preflect.adapters.refusals import refused_options
+from preflect.adapters.refusals import Refusal, read_refusal
 
 URL: Final = "/v1/chat/completions"
 MOST_BYTES: Final = 200_000_000
@@ -23,7 +21,6 @@ QUEUE_FULL: Final = "token_limit_exceeded"
 """What a batch is refused for that would queue more tokens than the account may."""
 _EXPIRED: Final = "batch_expired"
 _OK: Final = 200
-_STATUS_ERRORS: Final = {400: openai.BadRequestError, 422: openai.UnprocessableEntityError}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +31,8 @@ class Fault:
     code: str | None = None
     passing: bool = False
     """Whether the same request may be answered in another batch."""
-    refused: frozenset[str] = frozenset()
-    """Options that the endpoint does not take, and that can be put otherwise."""
+    refusal: Refusal | None = None
+    """The endpoint's own answer, where it gave one."""
     tried: bool = True
     """Whether the endpoint had the request in work at all."""
 
@@ -89,22 +86,6 @@ def _outcome(line: _Line) -> Completion | Fault:
         return Fault(words=str(error), passing=True)
 
 
-def _entry(value: object, name: str) -> Any:
-    return cast("dict[str, Any]", value).get(name) if isinstance(value, dict) else None
-
-
 def _fault_of_status(response: _Response) -> Fault:
-    body: Any = response.body
-    said: Any = _entry(body, "error")
-    message = _entry(said, "message") or body
-    status = response.status_code
-    # The client's own kind of error, so that a refusal is read as it is where it comes as an answer of its own.
-    error = _STATUS_ERRORS.get(status, openai.APIStatusError)(
-        str(message), response=httpx2.Response(status, request=httpx2.Request("POST", f"http://batch{URL}")), body=said
-    )
-    return Fault(
-        words=f"HTTP {status}: {error.message}",
-        code=error.code,
-        passing=status in RETRIED_STATUS,
-        refused=refused_options(error),
-    )
+    refusal = read_refusal(response.status_code, orjson.dumps(response.body))
+    return Fault(words=str(refusal), code=refusal.code, passing=response.status_code in RETRIED_STATUS, refusal=refusal)

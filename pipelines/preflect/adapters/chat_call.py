@@ -3,43 +3,49 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import random
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Final
 
-import httpx2
-import openai
-from openai import AsyncOpenAI
-from tenacity import AsyncRetrying, RetryCallState, wait_random_exponential
+import orjson
 
-from preflect.adapters.chat_wire import BadBodyError, Completion, read_completion, request_body
-from preflect.adapters.pace import POLL_S, Pace
-from preflect.adapters.paced_client import on_send
-from preflect.adapters.refusals import refused_options
-from preflect.errors import CallError, PreflectError
+from preflect.adapters.chat_wire import BadBodyError, Completion, read_completion, reply_style, request_body
+from preflect.adapters.http_post import HttpPost
+from preflect.adapters.refusals import ignored_options, read_refusal, refused_options
+from preflect.errors import CallError
 from preflect.ports import CallMeter, ChatRequest, Gate
 from preflect.schemas import ChatModelSpec, Sampling
+from preflect.traffic.lane import HttpReply, Lane, Line, Ticket, backoff_s
+from preflect.traffic.latencies import Latencies
+from preflect.traffic.told import throttle_pause_s
 
 RETRIED_STATUS: Final = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
 MOST_BAD_BODIES: Final = 3
 """Replies that are no completion, after which the endpoint is taken at its word: each of them may be paid for."""
+BYTES_PER_TOKEN: Final = 4
+"""Rough size of a token, where no endpoint has counted yet."""
 
-_BACKOFF: Final = wait_random_exponential(multiplier=0.25, max=20)
+_OK: Final = 200
 
 
 @dataclass(slots=True, kw_only=True)
-class Line:
-    """The way to one model: its client, its pace, and what it was found to refuse."""
+class Endpoint:
+    """The way to one model: its address, its line in a lane, and what it was found to refuse."""
 
     name: str
     spec: ChatModelSpec
     served_model: str
-    client: AsyncOpenAI
+    key: str
+    post: HttpPost
+    lane: Lane
+    line: Line
     gate: Gate
     meter: CallMeter
-    pace: Pace
+    rng: random.Random
     refused: frozenset[str] = frozenset()
+    latencies: Latencies = field(default_factory=Latencies)
 
     def body(self, request: ChatRequest, sampling: Sampling) -> dict[str, Any]:
         """The request as it's sent, without what the endpoint refused before."""
@@ -47,8 +53,7 @@ class Line:
 
     def without_key(self, text: str) -> str:
         """Some endpoints quote the key they refuse; it must not reach a file or the screen."""
-        key = self.client.api_key
-        return text.replace(key, "***") if len(key) > 1 else text
+        return text.replace(self.key, "***") if len(self.key) > 1 else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,94 +64,136 @@ class Answered:
     latency_s: float
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class ChatCall:
-    """One request on its way; `begun` once it had a place among those in flight."""
+    """One request on its way."""
 
-    line: Line
+    endpoint: Endpoint
     request: ChatRequest
     sampling: Sampling
-    begun: bool = False
-    _sent_without: frozenset[str] = field(default_factory=frozenset[str])
+    urgency: int = 0
+    sent: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the request goes out for the first time: then the call's clock starts, not while it waits its turn."""
+    body: bytes = field(init=False)
+    _without: frozenset[str] = field(init=False)
+    """The options that `body` leaves out."""
+    _style: str = field(init=False)
+    """How `body` asks for the parts of the reply."""
+    _deadline: float = float("inf")
+    _bad_bodies: int = 0
     _last_words: str = ""
     """What the endpoint said when it was last asked in vain."""
 
+    def __post_init__(self) -> None:
+        self._build()
+
+    def _build(self) -> None:
+        endpoint = self.endpoint
+        self._without = endpoint.refused
+        self._style = reply_style(endpoint.spec.structured, self.request, self._without)
+        self.body = orjson.dumps(self.endpoint.body(self.request, self.sampling))
+
+    @property
+    def out_s(self) -> float:
+        """Seconds since it went out for the first time."""
+        return asyncio.get_running_loop().time() - (self._deadline - self.endpoint.spec.timeout_s)
+
+    @property
+    def estimated_tokens(self) -> int:
+        """What the prompt will count, roughly."""
+        return len(self.body) // BYTES_PER_TOKEN
+
     async def ask(self) -> Answered:
         """The answer. Raises: CallError (`call_timeout`, `call_failed`, `content_filter`); what closed the gate."""
-        line = self.line
+        ticket = Ticket(self._send, self.urgency, self.estimated_tokens)
+        attempt = 1
+        while True:
+            reply = await self._posted(ticket)
+            try:
+                if reply.status == _OK:
+                    return self._answered(reply, ticket)
+                wait_s = self._wait_after(reply, attempt)
+            except BadBodyError as error:
+                wait_s = self._wait_after_bad_body(error, attempt)
+            self.endpoint.meter.retried(self.endpoint.name)
+            if wait_s:
+                async with self._by_deadline():
+                    await _sleep(wait_s, self.endpoint.gate)
+            attempt += 1
+
+    async def _posted(self, ticket: Ticket) -> HttpReply:
+        post = self.endpoint.lane.post(self.endpoint.line, ticket)
+        if not self.sent.is_set():
+            return await post
+        async with self._by_deadline():
+            return await post
+
+    async def _send(self) -> HttpReply:
+        """Called by the lane, when it is this request's turn."""
+        if not self.sent.is_set():
+            self._deadline = asyncio.get_running_loop().time() + self.endpoint.spec.timeout_s
+            self.sent.set()
+            self.endpoint.meter.started(self.endpoint.name)
+        if self._without != self.endpoint.refused:
+            self._build()
+        return await self.endpoint.post.send(self.body, self._deadline)
+
+    def _answered(self, reply: HttpReply, ticket: Ticket) -> Answered:
+        answered = Answered(read_completion(reply.body), reply.seconds)
+        self.endpoint.refused |= ignored_options(self._style, answered.completion)
+        self.endpoint.latencies.add(reply.seconds)
+        if answered.completion.usage:
+            self.endpoint.lane.correct(self.endpoint.line, sum(answered.completion.usage) - ticket.tokens)
+        return answered
+
+    def _wait_after(self, reply: HttpReply, attempt: int) -> float:
+        """Seconds until the next attempt. Raises: CallError when there must be none."""
+        if reply.timed_out:
+            raise self._out_of_time()
+        if not reply.status:
+            self._last_words = reply.failure
+            return backoff_s(attempt, self.endpoint.rng)
+        refusal = read_refusal(reply.status, reply.body)
+        self._last_words = str(refusal)
+        # By what this request said: another one, sent at the same time, may have learnt the same already.
+        if news := refused_options(refusal, self._style) - self._without:
+            self.endpoint.refused |= news
+            return 0.0
+        if throttle_pause_s(reply.status, reply.headers, reply.body) is not None:
+            return 0.0  # the lane itself waits
+        if refusal.status in RETRIED_STATUS and refusal.code != "insufficient_quota":
+            return backoff_s(attempt, self.endpoint.rng)
+        reason = "content_filter" if refusal.code == "content_filter" else "call_failed"
+        raise CallError(reason, self.endpoint.without_key(str(refusal)))
+
+    def _wait_after_bad_body(self, error: BadBodyError, attempt: int) -> float:
+        self._bad_bodies += 1
+        self._last_words = str(error)
+        if self._bad_bodies >= MOST_BAD_BODIES:
+            raise CallError("call_failed", self.endpoint.without_key(str(error))) from error
+        return backoff_s(attempt, self.endpoint.rng)
+
+    @asynccontextmanager
+    async def _by_deadline(self) -> AsyncGenerator[None]:
+        """Once the request has gone out, nothing is waited for beyond its deadline. Raises: CallError."""
         try:
-            async with asyncio.timeout(None) as deadline:
-                on_send.set(partial(self._begin, deadline))
-                return await self._until_answered()
+            async with asyncio.timeout_at(self._deadline):
+                yield
         except TimeoutError as error:
-            if self._last_words:
-                detail = f"{self._last_words}, again and again for {line.spec.timeout_s:g} s"
-                raise CallError("call_failed", line.without_key(detail)) from error
-            raise CallError("call_timeout", f"no reply of {line.name} within {line.spec.timeout_s:g} s") from error
-        except openai.APIStatusError as error:
-            reason = "content_filter" if error.code == "content_filter" else "call_failed"
-            raise CallError(reason, line.without_key(f"HTTP {error.status_code}: {error.message}")) from error
-        except (openai.OpenAIError, BadBodyError) as error:
-            if isinstance(error.__cause__, PreflectError):  # the gate's: the client makes a connection error of it
-                raise error.__cause__ from None
-            raise CallError("call_failed", line.without_key(f"{type(error).__name__}: {error}")) from error
+            raise self._out_of_time() from error
 
-    def _begin(self, deadline: asyncio.Timeout) -> None:
-        """A request gets its place: the call's clock starts with the first one, not while it waited for it."""
-        self.line.gate.raise_if_closed()
-        if not self.begun:
-            self.begun = True
-            deadline.reschedule(asyncio.get_running_loop().time() + self.line.spec.timeout_s)
-            self.line.meter.started(self.line.name)
-
-    async def _until_answered(self) -> Answered:
-        async for attempt in AsyncRetrying(
-            retry=self._worth_another_try,
-            wait=_wait_as_told,
-            sleep=self._sleep,
-            before_sleep=lambda _: self.line.meter.retried(self.line.name),
-            reraise=True,
-        ):
-            with attempt:
-                return await self._once()
-        raise AssertionError("tenacity ends by a return or an exception")
-
-    async def _once(self) -> Answered:
-        self._sent_without = self.line.refused
-        body = self.line.body(self.request, self.sampling)
-        since = time.monotonic()
-        # The body is checked where it is built: `chat.completions.create` would walk it through its type hints again,
-        # a quarter of a call's CPU.
-        raw = await self.line.client.post("/chat/completions", body=body, cast_to=httpx2.Response)
-        return Answered(read_completion(raw.content), time.monotonic() - since)
-
-    def _worth_another_try(self, state: RetryCallState) -> bool:
-        error = state.outcome.exception() if state.outcome else None
-        if isinstance(error, openai.APIStatusError):
-            # By what this request said: another one, sent at the same time, may have learnt the same already.
-            news = refused_options(error) - self._sent_without
-            self.line.refused |= news
-            self._last_words = f"HTTP {error.status_code}: {error.message}"
-            return bool(news) or error.status_code in RETRIED_STATUS
-        if isinstance(error, BadBodyError):
-            return state.attempt_number < MOST_BAD_BODIES
-        return isinstance(error, openai.APIConnectionError) and not isinstance(error.__cause__, PreflectError)
-
-    async def _sleep(self, seconds: float) -> None:
-        """Sleep, but not through the closing of the gate."""
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            self.line.gate.raise_if_closed()
-            await asyncio.sleep(min(left, POLL_S))
+    def _out_of_time(self) -> CallError:
+        endpoint = self.endpoint
+        if self._last_words:
+            words = f"{self._last_words}, again and again for {endpoint.spec.timeout_s:g} s"
+            return CallError("call_failed", endpoint.without_key(words))
+        return CallError("call_timeout", f"no reply of {endpoint.name} within {endpoint.spec.timeout_s:g} s")
 
 
-def _wait_as_told(state: RetryCallState) -> float:
-    """Retry-After to the letter where the endpoint sent it, else random exponential back-off; seconds."""
-    error = state.outcome.exception() if state.outcome else None
-    if isinstance(error, openai.APIStatusError):
-        told = error.response.headers.get("retry-after", "")
-        if told.replace(".", "", 1).isdigit():
-            return float(told)
-        if error.status_code not in RETRIED_STATUS:
-            return 0.0  # only put otherwise
-    return _BACKOFF(state)
+async def _sleep(seconds: float, gate: Gate) -> None:
+    """Sleep, but not through the closing of the gate. Raises: what closed it."""
+    try:
+        await asyncio.wait_for(gate.closed.wait(), seconds)
+    except TimeoutError:
+        return
+    raise gate.reason()

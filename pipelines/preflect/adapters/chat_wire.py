@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
 from preflect.ports import ChatRequest
 from preflect.prompts import format_directions
@@ -67,7 +67,14 @@ class _Body(BaseModel):
     usage: _Usage | None = None
 
 
-_THINKING: Final = re.compile(r"\A\s*(?:<think>)?((?:(?!<think>).)*?)</think>\s*", re.DOTALL)
+STYLES: Final = ("json_schema", "json_object", "tags")
+"""How a reply in parts can be asked for, the surest way first; the last one needs nothing of the endpoint."""
+_THINKING: Final = re.compile(r"\A\s*(?:<think>(.*?)|((?:(?!<think>).)*?))</think>\s*", re.DOTALL)
+_ONLY_THINKING: Final = re.compile(r"\A\s*<think>(.*)\Z", re.DOTALL)
+_CUT: Final = frozenset({"max_tokens", "model_length"})
+"""What some endpoints say for `length`."""
+_BROKEN_OFF: Final = frozenset({"abort", "error", "insufficient_system_resource"})
+"""How endpoints say that it was their own fault that a reply has no end."""
 
 
 def call_key(name: str, served_model: str, structured: str, request: ChatRequest, sampling: Sampling) -> str:
@@ -94,7 +101,7 @@ def request_body(
     served_model: str, structured: str, request: ChatRequest, sampling: Sampling, refused: AbstractSet[str]
 ) -> dict[str, Any]:
     """The body of `POST /chat/completions`; options in `refused` are put otherwise or left out."""
-    style = _format_style(structured, request, refused)
+    style = reply_style(structured, request, refused)
     body: dict[str, Any] = {"model": served_model, "messages": _messages(request, style)}
     body |= sampling.model_dump(exclude_none=True, exclude=set(refused))
     if "max_tokens" in refused:
@@ -107,10 +114,11 @@ def request_body(
     return body
 
 
-def _format_style(structured: str, request: ChatRequest, refused: AbstractSet[str]) -> str:
+def reply_style(structured: str, request: ChatRequest, refused: AbstractSet[str]) -> str:
+    """How the parts of the reply are asked for: as the recipe says, or the next way down that is not refused."""
     if request.json_schema is None:
         return "text"
-    return "tags" if "response_format" in refused else structured
+    return next(style for style in STYLES[STYLES.index(structured) :] if style not in refused)
 
 
 def _messages(request: ChatRequest, style: str) -> list[dict[str, Any]]:
@@ -139,9 +147,9 @@ def _wire_message(message: Message) -> dict[str, Any]:
 
 
 def read_completion(content: bytes) -> Completion:
-    """The first choice of a reply. Raises: BadBodyError when it isn't a chat completion."""
+    """The first choice of a reply. Raises: BadBodyError when it isn't a chat completion, or one without its end."""
     try:
-        body = _Body.model_validate(read_json(content))
+        body = _read(content)
     except ValueError as error:  # pydantic's own errors are ValueErrors too
         raise BadBodyError(f"the reply is no chat completion: {content[:200]!r}") from error
     choice = body.choices[0]
@@ -149,10 +157,26 @@ def read_completion(content: bytes) -> Completion:
     return Completion(
         text=text,
         thinking=thinking,
-        finish_reason=choice.finish_reason or "stop",
+        finish_reason=_finish_reason(choice),
         model=body.model or "",
         usage=(body.usage.prompt_tokens, body.usage.completion_tokens) if body.usage else None,
     )
+
+
+def _finish_reason(choice: _Choice) -> str:
+    said = (choice.finish_reason or "stop").lower()
+    if said in _BROKEN_OFF:
+        raise BadBodyError(f"the endpoint broke its reply off, for the reason {said!r}")
+    if choice.message.refusal and not choice.message.content:
+        return "refusal"
+    return "length" if said in _CUT else said
+
+
+def _read(content: bytes) -> _Body:
+    try:
+        return _Body.model_validate_json(content)
+    except ValidationError:
+        return _Body.model_validate(read_json(content))
 
 
 def read_json(content: bytes) -> Any:
@@ -167,9 +191,21 @@ def read_json(content: bytes) -> Any:
 def _split_thinking(text: str, apart: str | None) -> tuple[str | None, str]:
     """Reasoning models put their thoughts in a field of their own, or before `</think>` at the start of the text.
 
-    Where the chat template opens the tag, the reply only closes it.
+    Where the chat template opens the tag, the reply only closes it; where the model never came to an end of thinking,
+    there is no answer. And servers take a whole reply for thoughts where a format kept the model from thinking.
     """
-    found = _THINKING.match(text)
-    if found:
-        return found[1].strip(), text[found.end() :]
+    # Looked for first, since the pattern reads a whole text that has none.
+    if "</think>" in text and (found := _THINKING.match(text)):
+        return (found[1] or found[2] or "").strip(), text[found.end() :]
+    if found := _ONLY_THINKING.match(text):
+        return found[1].strip(), ""
+    if apart and not text.strip() and _is_json(apart):
+        return None, apart
     return apart, text
+
+
+def _is_json(text: str) -> bool:
+    try:
+        return isinstance(orjson.loads(text), dict)
+    except orjson.JSONDecodeError:
+        return False

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from pkgutil import resolve_name
@@ -27,6 +27,7 @@ from pydantic import PrivateAttr
 from preflect.adapters.distilabel_rows import Counted, read_row, row_of
 from preflect.adapters.distilabel_runner import LiveFiles
 from preflect.engine.dataset import BlockWriter
+from preflect.engine.executor import Outcome
 from preflect.engine.lock import shared_use
 from preflect.engine.phase_work import close_phase, stream_phase
 from preflect.engine.plan import Phase, Plan
@@ -91,35 +92,48 @@ class Stream(GeneratorStep):
     run_path: str
     phase_number: int
     entry: str
+    _rows: Iterator[dict[str, Any]] = PrivateAttr(default_factory=lambda: iter(()))
 
     @property
     def outputs(self) -> StepColumns:
         """One JSON column: a wide row with a None in its first batch breaks distilabel's write buffer."""
         return ["row"]
 
+    def load(self) -> None:
+        """Begins the work: distilabel asks for rows when all its steps are there, and looks for that every 2.5 s."""
+        super().load()
+        with telling(self.run_path):
+            self._rows = _begin(Share(self.run_path, self.phase_number, self.entry))
+
     def process(self, offset: int = 0) -> GeneratorStepOutput:  # noqa: ARG002  (distilabel's signature)
         """Rows in order of completion, then one that says how many there were and whether that is all."""
         with telling(self.run_path):
-            share = Share(self.run_path, self.phase_number, self.entry)
-            with shared_use(share.folder.live_path):
-                rows = self._rows(share)
-                while batch := list(islice(rows, BATCH)):
-                    yield batch, False
+            while batch := list(islice(self._rows, BATCH)):
+                yield batch, False
             yield [], True
 
-    def _rows(self, share: Share) -> Iterator[dict[str, Any]]:
-        sent = 0
-        try:
-            with stream_phase(share.sitting, share.phase) as outcomes:
-                for outcome in outcomes:
-                    sent += 1
-                    yield row_of(outcome)
-        except PreflectError as error:
-            _log_unless_stopped(error)
-            share.tell(error)
-            yield row_of(Counted(sent, complete=False))
-        else:
-            yield row_of(Counted(sent, complete=True))
+
+def _begin(share: Share) -> Iterator[dict[str, Any]]:
+    """Start the phase's calls; its rows as they finish."""
+    with ExitStack() as work:
+        work.enter_context(shared_use(share.folder.live_path))
+        outcomes = work.enter_context(stream_phase(share.sitting, share.phase))
+        return _rows(share, outcomes, work.pop_all())
+
+
+def _rows(share: Share, outcomes: Iterator[Outcome], work: ExitStack) -> Iterator[dict[str, Any]]:
+    sent = 0
+    try:
+        with work:
+            for outcome in outcomes:
+                sent += 1
+                yield row_of(outcome)
+    except PreflectError as error:
+        _log_unless_stopped(error)
+        share.tell(error)
+        yield row_of(Counted(sent, complete=False))
+    else:
+        yield row_of(Counted(sent, complete=True))
 
 
 class Write(Step):

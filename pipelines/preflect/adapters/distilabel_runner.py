@@ -23,13 +23,29 @@ from preflect import errors
 from preflect.engine.plan import Phase
 from preflect.engine.progress import Snapshot
 from preflect.engine.sitting import Sitting
-from preflect.errors import PreflectError, RunError
+from preflect.errors import InputError, PreflectError, RunError
 from preflect.files import write_text_atomically
 
 POLL_S: Final = 0.1
 
 GRACE_S: Final = 10.0
 """What the pipeline gets to end by itself, once a step has told how the phase ended."""
+
+
+SOCKET_PATH_MAX: Final = 103 if sys.platform == "darwin" else 107
+"""Bytes that the operating system takes for the path of a socket."""
+_SOCKET: Final = "/pymp-xxxxxxxx/listener-xxxxxxxx"
+"""What multiprocessing adds to the folder for temporary files."""
+
+
+def check_temporary_folder(folder: str) -> None:
+    """Raises: InputError: the sockets that distilabel's processes talk over can't be made below `folder`."""
+    longest, length = SOCKET_PATH_MAX - len(_SOCKET), len(os.fsencode(folder))
+    if length > longest:
+        raise InputError(
+            f"the folder for temporary files, {folder}, has a path of {length} bytes, and {longest} are the most where "
+            "distilabel makes its sockets: set TMPDIR to a shorter one, such as /tmp, or run with --engine local"
+        )
 
 
 class LiveFiles:

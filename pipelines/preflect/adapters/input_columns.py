@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, cast, get_args
 
@@ -17,6 +17,7 @@ MISSING: Final = object()
 """A value that the row does not have, where None is one that it has."""
 
 _NAMES_KEPT: Final = 200
+_LISTED: Final = 10
 
 
 class UnusableValueError(Exception):
@@ -87,6 +88,20 @@ class ColumnsSeen:
                 f"{path}: no row has a column 'instruction' or 'messages'; {self._have()}; "
                 "name the right one with input.columns, for example {instruction: question}"
             )
+
+    def notes(self, path: str) -> Iterator[str]:
+        """Which columns no field is read from, and what they may be meant for."""
+        read = {name if name in self.names else name.partition(".")[0] for name in (c.name for c in self.columns)}
+        unread = [name for name in self.names if name not in read]
+        if unread:
+            more = f" and {len(unread) - _LISTED} more" if len(unread) > _LISTED else ""
+            meant = "".join(map(self._meant, unread))
+            yield f"{path}: columns that are never read: {', '.join(unread[:_LISTED])}{more}{meant}"
+
+    def _meant(self, name: str) -> str:
+        free = [column.field for column in self.columns if column.field not in self.filled]
+        near = difflib.get_close_matches(name.lower(), free, n=1, cutoff=0.7)
+        return f"; {name!r} may be meant for {near[0]}: --set 'input.columns.{near[0]}={name}'" if near else ""
 
     def _have(self) -> str:
         return f"the columns are {', '.join(self.names)}"

@@ -27,7 +27,7 @@ def conversation(value: object) -> tuple[Conversation, str | None]:
     """The prompt, which ends with the user's turn, and the text of the assistant's turn behind it, if any.
 
     Fields of a message that chat APIs do not know (a dataset's own remarks) are left out; tool calls may stand in
-    OpenAI's nested form.
+    OpenAI's nested form, and content in parts of text, which are joined.
 
     Raises: UnusableValueError: no list of messages, roles out of order, an empty turn, or a last turn that is not the
     user's.
@@ -62,11 +62,21 @@ def _turn(turn: object) -> object:
     if not is_object(turn):
         return turn
     kept = {name: value for name, value in turn.items() if name in _FIELDS and value is not None}
+    if is_list(parts := kept.get("content")):
+        kept["content"] = "".join(map(_text_of_part, parts))
     calls = kept.get("tool_calls")
     if is_list(calls):
         # Beside a call, chat APIs leave the content null.
         return {"content": "", **kept, "tool_calls": [_tool_call(call) for call in calls]}
     return kept
+
+
+def _text_of_part(part: object) -> str:
+    text = part.get("text") if is_object(part) and part.get("type") == "text" else None
+    if not isinstance(text, str):
+        kind = f"a part of type {part.get('type')!r}" if is_object(part) else kind_of(part)
+        raise _bad(f"a message's content holds {kind}; preflect takes parts {{type: text, text: …}} alone")
+    return text
 
 
 def _tool_call(call: object) -> object:
@@ -99,7 +109,8 @@ def _allowed_after(previous: Message | None) -> tuple[Role, ...]:
 def _prompt(messages: Conversation) -> Conversation:
     if not messages or messages[-1].role != "user":
         last = messages[-1].role if messages else "assistant"
-        raise _bad(f"the prompt ends with role {last!r}; its last message must be the user's")
+        remedy = "add the assistant's answer to the tool's result, or leave the calls out" if last == "tool" else ""
+        raise _bad(f"the prompt ends with role {last!r}; its last message must be the user's{remedy and f': {remedy}'}")
     return messages
 
 

@@ -1,45 +1,54 @@
-"""Chat models behind any OpenAI-compatible endpoint, through the `openai` client on its aiohttp transport."""
+"""Chat models behind any OpenAI-compatible endpoint: journal, money and traffic around each call."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Final
+import random
+import time
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Final
 
-import orjson
-from openai import AsyncOpenAI
-
-from preflect.adapters.chat_call import Answered, ChatCall, Line
+from preflect.adapters.chat_call import BYTES_PER_TOKEN, Answered, ChatCall, Endpoint
 from preflect.adapters.chat_wire import call_key
-from preflect.adapters.pace import Pace
-from preflect.adapters.paced_client import PacedHttpClient
+from preflect.adapters.http_post import open_post
+from preflect.errors import CallError, PreflectError
 from preflect.ports import CallMeter, CallStore, ChatReply, ChatRequest, Gate, Purse, StoredCall
-from preflect.schemas import ChatModelSpec, Provenance, Sampling
+from preflect.schemas import ChatModelSpec, Provenance, Sampling, SharedLimit
+from preflect.traffic.adaptive_limit import AdaptiveLimit
+from preflect.traffic.lane import Lane, Line
+from preflect.traffic.pace import Pace
 
-READY_PER_PLACE: Final = 2
-"""Requests in work for each place in flight: while one is away, the next is built or the last one read."""
-BYTES_PER_TOKEN: Final = 4
-"""Rough size of a token, where no endpoint has counted yet."""
+BESIDE: Final = "#hedge"
+"""What is added to a call's key for the second answer to it, which was paid for and is not used."""
 
 
 class OpenAIChat:
-    """One model of a recipe: a limit on calls in flight, retries under one deadline, the journal before every use.
+    """One model of a recipe: the journal before every use, equal requests asked once, a lane to the endpoint.
 
     Use `open_chat`, which also closes the connections.
+
+    Args: urgency gives a stage's place in the recipe: the later goes first, so that samples get finished.
     """
 
-    def __init__(self, line: Line, journal: CallStore, purse: Purse) -> None:
-        self._line = line
+    def __init__(self, endpoint: Endpoint, journal: CallStore, purse: Purse, urgency: Mapping[str, int]) -> None:
+        self._endpoint = endpoint
         self._journal = journal
         self._purse = purse
-        self._ready = asyncio.Semaphore(READY_PER_PLACE * line.spec.concurrency)
-        self._under_way: dict[str, asyncio.Task[StoredCall]] = {}
+        self._urgency = urgency
+        self._under_way: dict[str, asyncio.Future[StoredCall]] = {}
+        self._paid_for: set[asyncio.Task[StoredCall]] = set()
+        """Calls that may come back when nobody waits for them any more: hedges that were overtaken."""
 
     @property
     def name(self) -> str:
         """The model's name in the recipe."""
-        return self._line.name
+        return self._endpoint.name
+
+    @property
+    def max_tokens_if_truncated(self) -> int | None:
+        """Length at most when a reply that was cut off is asked for again; None: twice what cut it off."""
+        return self._endpoint.spec.max_tokens_if_truncated
 
     async def complete(self, request: ChatRequest) -> ChatReply:
         """The reply, from the journal if this very request was answered before.
@@ -47,10 +56,11 @@ class OpenAIChat:
         Raises: CallError (`call_timeout`, `call_failed`, `content_filter`); StoppedError when no call may start.
         """
         sampling = self._with_defaults(request.sampling)
-        key = call_key(self.name, self._line.served_model, self._line.spec.structured, request, sampling)
+        spec = self._endpoint.spec
+        key = call_key(self.name, self._endpoint.served_model, spec.structured, request, sampling)
         call = self._journal.find(key)
         if call:
-            self._line.meter.replayed(self.name)
+            self._endpoint.meter.replayed(self.name)
         else:
             call = await self._ask_once(key, request, sampling)
         return ChatReply(
@@ -63,7 +73,7 @@ class OpenAIChat:
         )
 
     def _with_defaults(self, sampling: Sampling) -> Sampling:
-        spec = self._line.spec
+        spec = self._endpoint.spec
         return sampling.evolve(
             temperature=spec.temperature if sampling.temperature is None else sampling.temperature,
             max_tokens=sampling.max_tokens or spec.max_tokens,
@@ -71,48 +81,80 @@ class OpenAIChat:
 
     async def _ask_once(self, key: str, request: ChatRequest, sampling: Sampling) -> StoredCall:
         """Equal requests that come while one is under way wait for its answer instead of paying again."""
-        task = self._under_way.get(key)
-        if task is None:
-            task = asyncio.create_task(self._ask(key, request, sampling))
-            self._under_way[key] = task
-            task.add_done_callback(lambda done: self._came_back(key, done))
-        return await asyncio.shield(task)
-
-    def _came_back(self, key: str, done: asyncio.Task[StoredCall]) -> None:
-        self._under_way.pop(key, None)
-        if not done.cancelled():
-            # Looked at here, since whoever waited for it may be gone by now, and asyncio would print its traceback.
-            done.exception()
-
-    async def _ask(self, key: str, request: ChatRequest, sampling: Sampling) -> StoredCall:
-        line = self._line
-        async with AsyncExitStack() as money:
-            async with self._ready:
-                line.gate.raise_if_closed()
-                # No token is shorter than a byte, so the body's bytes bound the prompt's tokens.
-                most_in = len(orjson.dumps(line.body(request, sampling)))
-                most_usd = self._cost_usd(most_in, sampling.max_tokens or line.spec.max_tokens)
-                await line.pace.wait(most_in // BYTES_PER_TOKEN, line.gate.raise_if_closed)
-                await money.enter_async_context(self._purse.hold(most_usd))
-                call = await self._ask_metered(key, ChatCall(line, request, sampling), most_in, most_usd)
-            # The next call may go while this one becomes durable.
-            await self._journal.record(call)
-            self._purse.spend(call.cost_usd)
-        line.pace.count(call.completion_tokens)
+        if (under_way := self._under_way.get(key)) is not None:
+            return await asyncio.shield(under_way)
+        answer: asyncio.Future[StoredCall] = asyncio.get_running_loop().create_future()
+        self._under_way[key] = answer
+        try:
+            call = await self._ask(key, request, sampling)
+            answer.set_result(call)
+        except PreflectError as error:
+            answer.set_exception(error)
+            answer.exception()  # looked at here: there may be nobody else who waits for it
+            raise
+        finally:
+            del self._under_way[key]
+            answer.cancel()  # where it has no answer yet
         return call
 
-    async def _ask_metered(self, key: str, call: ChatCall, most_in: int, most_usd: float) -> StoredCall:
-        stored = None
-        try:
-            answered = await call.ask()
-            stored = self._stored(key, call.request, answered, most_in, most_usd)
-            return stored
-        finally:
-            if call.begun:
-                self._line.meter.finished_call(self.name, stored)
+    async def _ask(self, key: str, request: ChatRequest, sampling: Sampling) -> StoredCall:
+        self._endpoint.gate.raise_if_closed()
+        keys = iter((key, key + BESIDE))
+        call = self._call(request, sampling)
+        if self._endpoint.spec.hedge_after_s is None:
+            return await self._pay(call, keys)
+        first = asyncio.create_task(self._pay(call, keys))
+        if not await self._is_slow(call, first):
+            return await first
+        self._endpoint.meter.hedged(self.name)
+        return await self._first_of(first, asyncio.create_task(self._pay(self._call(request, sampling), keys)))
+
+    def _call(self, request: ChatRequest, sampling: Sampling) -> ChatCall:
+        urgency = self._urgency.get(request.stage, 0)
+        return ChatCall(endpoint=self._endpoint, request=request, sampling=sampling, urgency=urgency)
+
+    async def _is_slow(self, call: ChatCall, asked: asyncio.Task[StoredCall]) -> bool:
+        """Whether the call is still out when `hedge_after_s`, and what 95 % of the replies took, have passed."""
+        sent = asyncio.create_task(call.sent.wait())
+        await asyncio.wait((sent, asked), return_when=asyncio.FIRST_COMPLETED)
+        sent.cancel()
+        usual_s = self._endpoint.latencies.p95_s()
+        if usual_s is None:
+            return False
+        await asyncio.wait((asked,), timeout=max(usual_s, self._endpoint.spec.hedge_after_s or 0.0))
+        return not asked.done()
+
+    async def _first_of(self, *asked: asyncio.Task[StoredCall]) -> StoredCall:
+        """The first good answer; the other call is let come back, since it's paid for."""
+        for task in asked:
+            self._paid_for.add(task)
+            task.add_done_callback(self._paid_for.discard)
+            task.add_done_callback(_look_at)
+        for nth in asyncio.as_completed(asked):
+            with suppress(CallError):
+                return await nth
+        return await asked[0]
+
+    async def _pay(self, call: ChatCall, keys: Iterator[str]) -> StoredCall:
+        """Ask with the most that it can cost set aside; durable, under the next of `keys`, when this returns."""
+        # No token is shorter than a byte, so the body's bytes bound the prompt's tokens.
+        most_in = len(call.body)
+        most_usd = self._cost_usd(most_in, call.sampling.max_tokens or self._endpoint.spec.max_tokens)
+        async with self._purse.hold(most_usd):
+            try:
+                answered = await call.ask()
+            except BaseException:
+                if call.sent.is_set():
+                    self._endpoint.meter.finished_call(self.name, None, call.out_s)
+                raise
+            stored = self._stored(next(keys), call.request, answered, most_in, most_usd)
+            self._endpoint.meter.finished_call(self.name, stored, call.out_s)
+            await self._journal.record(stored)
+            self._purse.spend(stored.cost_usd)
+        return stored
 
     def _cost_usd(self, prompt_tokens: int, completion_tokens: int) -> float:
-        price = self._line.spec.price
+        price = self._endpoint.spec.price
         return (prompt_tokens * price.input + completion_tokens * price.output) / 1_000_000
 
     def _stored(self, key: str, request: ChatRequest, answered: Answered, most_in: int, most_usd: float) -> StoredCall:
@@ -128,12 +170,22 @@ class OpenAIChat:
             text=reply.text,
             thinking=reply.thinking,
             finish_reason=reply.finish_reason,
-            served_by=reply.model or self._line.served_model,
+            served_by=reply.model or self._endpoint.served_model,
             prompt_tokens=tokens_in,
             completion_tokens=tokens_out,
             cost_usd=self._cost_usd(tokens_in, tokens_out) if counted else most_usd,
             latency_s=answered.latency_s,
         )
+
+    async def close(self) -> None:
+        """Wait for what is still out and paid for."""
+        await asyncio.gather(*self._paid_for, return_exceptions=True)
+
+
+def _look_at(done: asyncio.Task[StoredCall]) -> None:
+    """Whoever waited for it may be gone by now, and asyncio would print the traceback of what nobody looked at."""
+    if not done.cancelled():
+        done.exception()
 
 
 @asynccontextmanager
@@ -145,37 +197,70 @@ async def open_chat(
     purse: Purse,
     gate: Gate,
     meter: CallMeter,
+    shared: Mapping[str, SharedLimit] | None = None,
+    stages: tuple[str, ...] = (),
 ) -> AsyncGenerator[dict[str, OpenAIChat]]:
     """Clients for several models, closed together at the end of the block.
 
-    Args: addresses gives base URL, key and the model's name at the endpoint, by name in the recipe.
+    Args: addresses gives base URL, key and the model's name at the endpoint, by name in the recipe; shared the limits
+    that models name; stages their order, of which the later go first.
     """
+    urgency = {stage: place for place, stage in enumerate(stages)}
+    rng = random.Random()  # noqa: S311  (spreads retries, nothing more)
     async with AsyncExitStack() as stack:
+        lanes = _Lanes(specs, shared or {}, gate, meter, rng)
         models: dict[str, OpenAIChat] = {}
         for name, spec in specs.items():
             base_url, key, served_model = addresses[name]
-            line = Line(
+            headers = {"Authorization": f"Bearer {key}"} if key else {}
+            post = await stack.enter_async_context(open_post(base_url.rstrip("/") + "/chat/completions", headers))
+            line = Line(name, spec.concurrency, Pace(spec.rpm, spec.tpm, time.monotonic))
+            endpoint = Endpoint(
                 name=name,
                 spec=spec,
                 served_model=served_model,
-                client=await stack.enter_async_context(_client(base_url, key, spec.concurrency)),
+                key=key,
+                post=post,
+                lane=await lanes.join(line, spec, stack),
+                line=line,
                 gate=gate,
                 meter=meter,
-                pace=Pace(spec.rpm, spec.tpm),
+                rng=rng,
             )
-            models[name] = OpenAIChat(line, journal, purse)
+            models[name] = OpenAIChat(endpoint, journal, purse, urgency)
+            stack.push_async_callback(models[name].close)
         yield models
 
 
-def _client(base_url: str, key: str, concurrency: int) -> AsyncOpenAI:
-    # Retries and deadlines are ours: the client's own would pay twice and hide what happens.
-    # Organisation and project are given, since the client would read them from the environment.
-    options: dict[str, Any] = {"organization": "", "project": ""}
-    return AsyncOpenAI(
-        base_url=base_url,
-        api_key=key or "-",
-        max_retries=0,
-        timeout=None,
-        http_client=PacedHttpClient(concurrency),
-        **options,
-    )
+class _Lanes:
+    """A lane for each shared limit, and one for each model that shares none."""
+
+    def __init__(
+        self,
+        specs: Mapping[str, ChatModelSpec],
+        shared: Mapping[str, SharedLimit],
+        gate: Gate,
+        meter: CallMeter,
+        rng: random.Random,
+    ) -> None:
+        self._specs = specs
+        self._shared = shared
+        self._gate = gate
+        self._meter = meter
+        self._rng = rng
+        self._open: dict[str, Lane] = {}
+
+    async def join(self, line: Line, spec: ChatModelSpec, stack: AsyncExitStack) -> Lane:
+        """The lane of this line, opened when it's the first in it."""
+        lane = self._open.get(spec.limit or "")
+        if lane is None:
+            limit = self._shared[spec.limit] if spec.limit else SharedLimit()
+            together = sum(other.concurrency for other in self._specs.values() if other.limit == spec.limit)
+            most = (limit.concurrency or together) if spec.limit else spec.concurrency
+            pace = Pace(limit.rpm, limit.tpm, time.monotonic)
+            lane = Lane(AdaptiveLimit(most, time.monotonic), pace, self._gate, self._meter, self._rng)
+            await stack.enter_async_context(lane.open())
+            if spec.limit:
+                self._open[spec.limit] = lane
+        lane.add(line)
+        return lane

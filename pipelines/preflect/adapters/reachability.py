@@ -7,7 +7,7 @@ from typing import Final
 
 import requests
 
-from preflect.adapters.environment import secret
+from preflect.adapters.environment import proxy_for, secret
 from preflect.errors import InputError
 from preflect.schemas import OpenAIModel
 
@@ -45,7 +45,13 @@ def _answer_of(name: str, spec: OpenAIModel, key: str, place: Callable[[str], st
     try:
         with requests.Session() as session:
             session.trust_env = False  # else a line of ~/.netrc would take the key's place
-            return session.get(url, headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=WAIT_S)
+            proxy = proxy_for(url)
+            return session.get(
+                url,
+                headers={"Authorization": f"Bearer {key}"} if key else {},
+                proxies={"http": proxy, "https": proxy} if proxy else {},
+                timeout=WAIT_S,
+            )
     except requests.RequestException as error:
         raise InputError(
             f"{place('base_url')}: models.{name}.base_url: {spec.base_url} does not answer ({type(error).__name__}); "

@@ -36,6 +36,8 @@ class InputSurvey:
     """True if any row brings a response."""
     columns: tuple[str, ...]
     """The file's own names for its columns."""
+    notes: tuple[str, ...]
+    """What is allowed in the input, and probably not meant."""
 
     def complaint(self, path: str) -> str:
         """The bad rows, one a line, with how many there are and what can be done."""
@@ -93,6 +95,7 @@ def survey(spec: InputSpec, base: Path | None = None) -> InputSurvey:
         sha256=_sha256(spec, base),
         has_response=has_response,
         columns=tuple(seen.names),
+        notes=tuple(seen.notes(spec.path)),
     )
 
 

@@ -33,7 +33,7 @@ _COMMANDS: Final = (
     (run.quickstart, "preflect quickstart --samples 20 --run demo"),
     (init.init, "preflect init recipe.yaml"),
     (run.run, "preflect run recipe.yaml --set models.teacher.concurrency=8 --budget-usd 2"),
-    (run.resume, "preflect resume selective-reflection-20260101T120000"),
+    (run.resume, "preflect resume selective-reflection-20260101T120000 --set models.teacher.concurrency=8"),
     (runs.runs, "preflect runs"),
     (runs.show, "preflect show demo 3f2a"),
     (score.score, "preflect score answers.jsonl --student ppm --out scores.parquet"),

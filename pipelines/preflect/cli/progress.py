@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 Publish: TypeAlias = "Callable[[Snapshot], None]"
 
 _REFRESHES_PER_SECOND: Final = 8
+_SHORTEN_FROM: Final = 10_000
+_WHOLE_FROM: Final = 9.95
+"""From here on a pace's tenths say nothing."""
 
 
 @contextmanager
@@ -104,13 +107,20 @@ def plain_line(snapshot: Snapshot) -> str:
 
 
 def _calls_text(models: Sequence[ModelProgress]) -> list[str]:
-    replayed = sum(m.replayed for m in models)
+    seldom = {
+        "from the journal": sum(m.replayed for m in models),
+        "refused (429)": sum(m.throttled for m in models),
+        "retries": sum(m.retries for m in models),
+        "hedged": sum(m.hedged for m in models),
+    }
+    tokens = sum(m.prompt_tokens + m.completion_tokens for m in models)
     return [
         f"{sum(m.in_flight for m in models):,} in flight",
-        f"{sum(m.calls for m in models):,} calls",
-        *([f"{replayed:,} from the journal"] if replayed else []),
-        f"{sum(m.prompt_tokens + m.completion_tokens for m in models):,} tokens",
+        f"{sum(m.calls for m in models):,} calls ({pace_text(sum(m.calls_per_s for m in models))}/s)",
+        *(f"{number:,} {what}" for what, number in seldom.items() if number),
+        f"{tokens:,} tokens ({pace_text(sum(m.tokens_per_s for m in models))}/s)",
         cost_text(sum(m.cost_usd for m in models)),
+        *(f"{m.name} waits {clock_text(m.paused_s)}" for m in models if m.paused_s),
     ]
 
 
@@ -131,6 +141,18 @@ def share_of(snapshot: Snapshot) -> float:
 def cost_text(cost_usd: float) -> str:
     """Dollars, with cents' fractions while they are all there is: `$0.0042`, `$12.30`."""
     return f"${cost_usd:.2f}" if cost_usd >= 1 or not cost_usd else f"${cost_usd:.4f}"
+
+
+def pace_text(per_second: float) -> str:
+    """So many a second: `0.4`, `21`, `3,180`, `12.3k`."""
+    return f"{per_second:.1f}" if per_second < _WHOLE_FROM else short_text(round(per_second))
+
+
+def short_text(number: int) -> str:
+    """`9,999`, `12.3k`, `4.57M`."""
+    if number < _SHORTEN_FROM:
+        return f"{number:,}"
+    return f"{number / 1e3:.1f}k" if number < 1e6 else f"{number / 1e6:.2f}M"  # noqa: PLR2004  a million needs no name
 
 
 def time_text(snapshot: Snapshot) -> str:

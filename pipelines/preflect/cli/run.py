@@ -33,6 +33,9 @@ def _positive(value: float | None) -> float | None:
 BudgetUsd = Annotated[
     float | None, typer.Option(callback=_positive, metavar="USD", help="Never spend more than this in all.")
 ]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="A.B.C=VALUE", help="Override a key of the recipe.")
+]
 RunPath = Annotated[Path | None, typer.Option("--run", help="The run's folder; default data/runs/<name>-<time>.")]
 
 
@@ -58,9 +61,7 @@ def run(
     recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.")],
     input_path: Annotated[str | None, typer.Option("--input", help="Read this instead of the recipe's input.")] = None,
     run: RunPath = None,
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="A.B.C=VALUE", help="Override a key of the recipe.")
-    ] = None,
+    overrides: Overrides = None,
     budget_usd: BudgetUsd = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows of the input.")] = None,
     engine: Annotated[
@@ -92,20 +93,23 @@ def run(
 
 def resume(
     run: Annotated[str, typer.Argument(help="A run's folder, or its name under data/runs/.")],
+    overrides: Overrides = None,
     budget_usd: BudgetUsd = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Go on where a stopped or killed run left off.
 
-    No finished call is paid again. A budget given here takes the place of the recipe's, with what is spent counted in.
+    No finished call is paid again. A budget given here takes the place of the recipe's, with what is spent counted in;
+    so does with --set any key of limits, and of a model what leads to it: its address, key, timeout and rates.
     """
     from preflect.engine import resume as go_on
     from preflect.engine.run_folder import find_run
     from preflect.recipes.plan import plan_to_resume
 
     folder = find_run(run)
-    plan = plan_to_resume(folder, budget_usd=budget_usd)
+    budget = () if budget_usd is None else (f"limits.budget_usd={budget_usd!r}",)
+    plan = plan_to_resume(folder, (*(overrides or ()), *budget))
     _print_notes(plan)
     with watched(quiet=quiet or as_json) as watch:
         result = go_on(plan, folder, watch)
@@ -134,6 +138,14 @@ def print_summary(result: RunResult, *, as_json: bool) -> None:
     print_result(document_of(result), text_of(result), as_json=as_json)
 
 
+def _say(what: str) -> None:
+    print(f"{what} …", file=sys.stderr)
+
+
+def _say_nothing(_: str) -> None:
+    return None
+
+
 @contextmanager
 def watched(*, quiet: bool) -> Generator[Watch]:
     """Progress on the terminal; the first Ctrl-C asks the run to stop, a second one ends it at once."""
@@ -151,7 +163,8 @@ def watched(*, quiet: bool) -> Generator[Watch]:
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with progress_shown(quiet=quiet) as publish:
-            yield Watch(stop_requested=asked.is_set, publish=publish)
+            say = _say_nothing if quiet else _say
+            yield Watch(stop_requested=asked.is_set, publish=publish, say=say)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -10,7 +10,7 @@ from preflect.recipes.finish import truth_summary
 
 if TYPE_CHECKING:
     from preflect.engine import RunResult
-    from preflect.schemas import Manifest
+    from preflect.schemas import Manifest, TrafficCounts
     from preflect.scoring.truth import TruthSummary
 
 
@@ -51,6 +51,8 @@ def _lines(result: RunResult) -> Iterator[str]:
     yield from _funnel(manifest)
     yield ""
     yield _cost(manifest)
+    for counts in manifest.traffic:
+        yield f"traffic  {counts.model}: {_hardships(counts)}"
     for export in manifest.exports:
         refused = f"; refused: {_listed(export.refused)}" if export.refused else ""
         yield f"{export.kind:<8} {export.train:,} train + {export.test:,} test rows{refused}"
@@ -79,6 +81,15 @@ def _funnel(manifest: Manifest) -> Iterator[str]:
 def _listed(counts: Mapping[str, int]) -> str:
     most_first = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{reason} {number:,}" for reason, number in most_first)
+
+
+def _hardships(counts: TrafficCounts) -> str:
+    told = {
+        "asked again": counts.retries,
+        "refused as too many (429)": counts.throttled,
+        "slow and asked twice": counts.hedged,
+    }
+    return ", ".join(f"{number:,} {what}" for what, number in told.items() if number)
 
 
 def _cost(manifest: Manifest) -> str:

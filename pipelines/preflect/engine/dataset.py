@@ -53,7 +53,7 @@ class Dataset:
     def lost_calls(self, block: int) -> bool:
         """Whether failed calls have cost a finished block samples or candidates."""
         part = self._part(block)
-        return self._stands(part) and "call" in causes_of_loss(part, self.rejected / part.name)
+        return self._stands(part) and "call" in causes_of_loss([part], self.rejected / part.name)
 
     def reopen(self, block: int) -> None:
         """Take a finished block for an unfinished one, of which all is kept that it holds."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from preflect.errors import TooManyRejectionsError
+from preflect.ports import Dropped, Stage
 from preflect.schemas import Rejection, Sample
 
 MIN_FINISHED_TO_JUDGE: Final = 20
@@ -41,8 +45,76 @@ class Losses:
         return TooManyRejectionsError(
             f"{self._lost} of {self._finished} samples were lost to failed calls or unusable replies, more than "
             f"limits.max_rejected = {self._max_rejected:g} allows; the last one: stage '{self._last.stage}', "
-            f"{self._last.reason}: {self._last.detail[:300]}; mend the cause, or allow more in the run's recipe.yaml"
+            f"{_told(self._last)}"
         )
+
+
+class StageLosses:
+    """Counts candidates that a stage lost to failed calls or unusable replies while their samples went on.
+
+    A judge that nobody can read rejects no sample: without this the run would end well, and have nothing to show.
+    Args: calls is how often each stage asks its models about a sample.
+    """
+
+    def __init__(self, max_rejected: float, calls: Mapping[str, int]) -> None:
+        self._max_rejected = max_rejected
+        self._calls = calls
+        self._samples = Counter[str]()
+        self._lost = Counter[str]()
+        self._last: dict[str, Rejection] = {}
+
+    def add(self, stage: str, rejections: Iterable[Rejection]) -> None:
+        """Count a sample that went on, with what the stage lost of it. Raises: TooManyRejectionsError."""
+        self._samples[stage] += 1
+        lost = [rejection for rejection in rejections if rejection.cause in ("call", "reply")]
+        if not lost:
+            return
+        self._lost[stage] += len(lost)
+        self._last[stage] = lost[-1]
+        if self._samples[stage] >= MIN_FINISHED_TO_JUDGE:
+            self._judge(stage)
+
+    def add_finished(self, sample: Sample) -> None:
+        """Count a sample that went through all stages. Raises: TooManyRejectionsError."""
+        for stage in self._calls:
+            self.add(stage, [rejection for rejection in sample.rejections if rejection.stage == stage])
+
+    def judge_all(self) -> None:
+        """No sample comes any more. Raises: TooManyRejectionsError when the share is passed, however few there were."""
+        for stage in self._lost:
+            self._judge(stage)
+
+    def _judge(self, stage: str) -> None:
+        lost, asked = self._lost[stage], self._calls.get(stage, 0) * self._samples[stage]
+        if asked and lost > self._max_rejected * asked:
+            raise TooManyRejectionsError(
+                f"stage '{stage}' lost {lost} of {asked} candidates to failed calls or unusable replies, more than "
+                f"limits.max_rejected = {self._max_rejected:g} allows; the last one: {_told(self._last[stage])}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A stage whose lost candidates are counted."""
+
+    stage: Stage
+    losses: StageLosses
+
+    @property
+    def name(self) -> str:
+        """The stage's own."""
+        return self.stage.name
+
+    async def run(self, sample: Sample) -> Sample | Rejection | Dropped:
+        """What the stage makes of the sample. Raises: as the stage; TooManyRejectionsError."""
+        result = await self.stage.run(sample)
+        if isinstance(result, Sample):
+            self.losses.add(self.name, result.rejections[len(sample.rejections) :])
+        return result
+
+
+def _told(last: Rejection) -> str:
+    return f"{last.reason}: {last.detail[:300]}; mend the cause, or allow more with --set limits.max_rejected=SHARE"
 
 
 def _loss(sample: Sample | None, rejection: Rejection | None) -> Rejection | None:

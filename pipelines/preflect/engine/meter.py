@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from preflect.engine.progress import ModelProgress, Snapshot, StageProgress
+from preflect.engine.rate import Rate
 from preflect.ports import StoredCall
 
 
@@ -20,6 +21,8 @@ class _StageCount:
 
 @dataclass(slots=True)
 class _ModelCount:
+    calls_rate: Rate
+    tokens_rate: Rate
     in_flight: int = 0
     calls: int = 0
     replayed: int = 0
@@ -27,6 +30,7 @@ class _ModelCount:
     throttled: int = 0
     hedged: int = 0
     allowed: int = 0
+    paused_until: float = 0.0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_usd: float = 0.0
@@ -49,7 +53,7 @@ class Meter:
     def expect(self, stages: Sequence[str], models: Sequence[str]) -> None:
         """Name the stages and models in the order of their display."""
         self._stages = {name: _StageCount() for name in stages}
-        self._models = {name: _ModelCount() for name in models}
+        self._models = {name: _ModelCount(Rate(self._since), Rate(self._since)) for name in models}
 
     def weigh(self, weights: Mapping[str, int]) -> None:
         """Name the stages of the phase in work, in order, with the calls that each makes for a sample."""
@@ -98,11 +102,15 @@ class Meter:
         """A slow call was asked a second time."""
         self._models[model].hedged += 1
 
+    def paused(self, model: str, seconds: float) -> None:
+        """Nothing goes out for so long."""
+        self._models[model].paused_until = self._clock() + seconds
+
     def allowed(self, model: str, calls: int) -> None:
         """So many calls may be in flight from now on."""
         self._models[model].allowed = calls
 
-    def finished_call(self, model: str, call: StoredCall | None) -> None:
+    def finished_call(self, model: str, call: StoredCall | None, out_s: float | None = None) -> None:  # noqa: ARG002
         """A call came back; None if it failed."""
         count = self._models[model]
         count.in_flight -= 1
@@ -111,6 +119,9 @@ class Meter:
             count.prompt_tokens += call.prompt_tokens
             count.completion_tokens += call.completion_tokens
             count.cost_usd += call.cost_usd
+            now_s = self._clock()
+            count.calls_rate.add(now_s)
+            count.tokens_rate.add(now_s, call.prompt_tokens + call.completion_tokens)
 
     def replayed(self, model: str) -> None:
         """A reply came from the journal."""
@@ -122,7 +133,8 @@ class Meter:
 
     def snapshot(self) -> Snapshot:
         """What stands now."""
-        elapsed_s = self._clock() - self._since
+        now_s = self._clock()
+        elapsed_s = now_s - self._since
         passed, ahead = self._work()
         return Snapshot(
             total=self._total,
@@ -132,22 +144,7 @@ class Meter:
                 StageProgress(name=name, running=c.running, done=c.done, rejected=c.rejected)
                 for name, c in self._stages.items()
             ),
-            models=tuple(
-                ModelProgress(
-                    name=name,
-                    in_flight=c.in_flight,
-                    calls=c.calls,
-                    replayed=c.replayed,
-                    retries=c.retries,
-                    throttled=c.throttled,
-                    hedged=c.hedged,
-                    allowed=c.allowed,
-                    prompt_tokens=c.prompt_tokens,
-                    completion_tokens=c.completion_tokens,
-                    cost_usd=c.cost_usd,
-                )
-                for name, c in self._models.items()
-            ),
+            models=tuple(_progress(name, count, now_s) for name, count in self._models.items()),
             elapsed_s=elapsed_s,
             seconds_left=elapsed_s / passed * ahead if self._total and passed else None,
             share=1 - ahead / whole if (whole := self._whole()) else None,
@@ -165,3 +162,22 @@ class Meter:
             passed += count.done * weight + count.rejected * later
             later -= weight
         return passed, max(self._whole() - kept - passed, 0)
+
+
+def _progress(name: str, count: _ModelCount, now_s: float) -> ModelProgress:
+    return ModelProgress(
+        name=name,
+        in_flight=count.in_flight,
+        calls=count.calls,
+        replayed=count.replayed,
+        retries=count.retries,
+        throttled=count.throttled,
+        hedged=count.hedged,
+        allowed=count.allowed,
+        prompt_tokens=count.prompt_tokens,
+        completion_tokens=count.completion_tokens,
+        cost_usd=count.cost_usd,
+        calls_per_s=count.calls_rate.per_second(now_s),
+        tokens_per_s=count.tokens_rate.per_second(now_s),
+        paused_s=max(count.paused_until - now_s, 0.0),
+    )

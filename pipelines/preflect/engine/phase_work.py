@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from preflect.engine.dataset import BLOCK, BlockWriter, Dataset
 from preflect.engine.executor import Executor, Outcome, ticking
+from preflect.engine.losses import StageLosses, Watched
 from preflect.engine.meter import Meter
 from preflect.engine.plan import Phase, calls_of, open_samples
 from preflect.engine.sitting import Sitting, Tools
@@ -96,7 +97,9 @@ def _lost_a_call(before: Sample, after: Sample, rejection: Rejection | None) -> 
 @asynccontextmanager
 async def _open_stages(tools: Tools, phase: Phase) -> AsyncGenerator[Sequence[Stage]]:
     async with tools.sitting.plan.connect(replace(phase, closing=None), tools.wiring) as connected:
-        yield connected.stages
+        recipe = tools.sitting.plan.recipe
+        losses = StageLosses(recipe.limits.max_rejected, calls_of(recipe, phase))
+        yield [Watched(stage, losses) for stage in connected.stages]
 
 
 def close_phase(sitting: Sitting, phase: Phase) -> None:

@@ -76,6 +76,7 @@ def open_samples(recipe: Recipe, phase: Phase) -> int:
 class Wiring:
     """What the models behind the stages share: journal, money, the gate, counts, and addresses that a run started."""
 
+    folder: RunFolder
     journal: CallStore
     batches: BatchStore
     purse: Purse

@@ -36,6 +36,12 @@ class ModelProgress:
     prompt_tokens: int
     completion_tokens: int
     cost_usd: float
+    calls_per_s: float = 0.0
+    """Finished calls, over the last ten seconds."""
+    tokens_per_s: float = 0.0
+    """Prompts' and completions', over the last ten seconds."""
+    paused_s: float = 0.0
+    """For so long no call goes out, since the endpoint said so (Retry-After)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,17 +18,18 @@ from preflect.engine.batches import BatchNotes
 from preflect.engine.counts import count_stages
 from preflect.engine.journal import open_journal
 from preflect.engine.lock import sole_use
-from preflect.engine.losses import Losses
-from preflect.engine.plan import Plan
+from preflect.engine.losses import Losses, StageLosses
+from preflect.engine.plan import Plan, calls_of
 from preflect.engine.progress import Snapshot
 from preflect.engine.run_folder import RunFolder, new_run_path
 from preflect.engine.sitting import Sitting
 from preflect.engine.so_far import steps
 from preflect.engine.storage import write_rejections
+from preflect.engine.traffic import traffic_so_far
 from preflect.errors import BudgetError, InputError, PreflectError, StoppedError
 from preflect.schemas import Manifest, OpenAIModel, Recipe, Rejection, Sample, content_id
 
-_WAY_TO_A_MODEL: Final = (
+WAY_TO_A_MODEL: Final = (
     "concurrency",
     "rpm",
     "tpm",
@@ -40,6 +41,7 @@ _WAY_TO_A_MODEL: Final = (
     "mode",
     "batch",
 )
+"""Of a model's keys those that may change on the way: none of them changes what is asked."""
 
 _VERSIONS_OF: Final = ("preflect", "openai", "distilabel", "polars", "pydantic")
 
@@ -56,7 +58,7 @@ def _never() -> bool:
     return False
 
 
-def _ignore(_: Snapshot) -> None:
+def _ignore(_: object) -> None:
     return None
 
 
@@ -68,6 +70,8 @@ class Watch:
     """Asked some ten times a second; True lets calls in flight come back, starts no new ones, and keeps everything."""
     publish: Callable[[Snapshot], None] = _ignore
     """Given the counts some ten times a second, from another thread."""
+    say: Callable[[str], None] = _ignore
+    """Told in words what the run does where there is nothing to count."""
 
 
 def run(plan: Plan, path: Path | None = None, watch: Watch | None = None) -> RunResult:
@@ -116,7 +120,7 @@ def _check_unchanged(plan: Plan, folder: RunFolder, manifest: Manifest) -> None:
     if manifest.work_id not in ("", _work_id(plan.recipe)):
         raise InputError(
             f"{folder.recipe_path} has changed since the run began, and what is done would not be of one recipe: put "
-            f"it back, or start a new run; only limits and a model's {', '.join(_WAY_TO_A_MODEL)} may change on the way"
+            f"it back, or start a new run; only limits and a model's {', '.join(WAY_TO_A_MODEL)} may change on the way"
         )
     for sent in BatchNotes(folder.batches_path).open_batches():
         model = plan.recipe.models[sent.model]
@@ -152,7 +156,7 @@ def _recipe_id(plan: Plan) -> str:
 
 
 def _work_id(recipe: Recipe) -> str:
-    way: set[str] = {*_WAY_TO_A_MODEL}
+    way: set[str] = {*WAY_TO_A_MODEL}
     return content_id(recipe.model_dump(mode="json", exclude={"limits": True, "models": {"__all__": way}}))
 
 
@@ -172,22 +176,28 @@ def _sit(plan: Plan, folder: RunFolder, watch: Watch) -> RunResult:
             _carry_phases(plan, folder, watch, endpoints)
             rejected = _gather_rejections(plan, folder)
             _judge_losses(plan, folder)
-        result = _finish(plan, folder, rejected)
+        result = _finish(plan, folder, rejected, watch.say)
     shutil.rmtree(folder.live_path, ignore_errors=True)
     return result
 
 
 def _judge_losses(plan: Plan, folder: RunFolder) -> None:
     """As each sitting's stream was judged, so is the run: earlier sittings may have lost more than this one."""
-    if not any(sample and rejection.cause in ("call", "reply") for rejection, sample in folder.rejections()):
+    if folder.causes_of_loss().isdisjoint({"call", "reply"}):
         return
-    losses = Losses(plan.recipe.limits.max_rejected)
+    max_rejected = plan.recipe.limits.max_rejected
+    losses = Losses(max_rejected)
+    of_stages = StageLosses(
+        max_rejected, {k: n for phase in plan.phases for k, n in calls_of(plan.recipe, phase).items()}
+    )
     for sample in folder.samples():
         losses.add(sample, None)
+        of_stages.add_finished(sample)
     for rejection, sample in folder.rejections():
         if sample is not None:
             losses.add(sample, rejection)
     losses.judge_all()
+    of_stages.judge_all()
 
 
 @contextmanager
@@ -237,7 +247,8 @@ def _write_down(folder: RunFolder, status: Literal["stopped", "failed"], message
         folder.write_manifest(ended)
         with open_journal(folder.journal_path) as journal:
             seconds = round(journal.counter("wall_seconds"), 3)
-            folder.write_manifest(ended.evolve(calls=journal.counts(), seconds=seconds))
+            traffic = traffic_so_far(journal, folder.recipe().models)
+            folder.write_manifest(ended.evolve(calls=journal.counts(), traffic=traffic, seconds=seconds))
 
 
 def _carry_phases(plan: Plan, folder: RunFolder, watch: Watch, endpoints: Mapping[str, str]) -> None:
@@ -261,8 +272,9 @@ def _gather_rejections(plan: Plan, folder: RunFolder) -> int:
     return len(of_input)
 
 
-def _finish(plan: Plan, folder: RunFolder, input_rejected: int) -> RunResult:
+def _finish(plan: Plan, folder: RunFolder, input_rejected: int, say: Callable[[str], None]) -> RunResult:
     """Count, export, report; the manifest says `done` when all of it is on disk."""
+    say("writing the training data")
     exports = plan.export(folder)
     with open_journal(folder.journal_path) as journal:
         manifest = folder.manifest().evolve(
@@ -271,10 +283,12 @@ def _finish(plan: Plan, folder: RunFolder, input_rejected: int) -> RunResult:
             input_rejected=input_rejected,
             stages=count_stages(plan, folder, journal, input_rejected),
             calls=journal.counts(),
+            traffic=traffic_so_far(journal, plan.recipe.models),
             exports=exports,
             finished_at=_now(),
             seconds=round(journal.counter("wall_seconds"), 3),
         )
+    say("writing the report")
     plan.report(folder, manifest)
     folder.write_manifest(manifest)
     return RunResult(folder, manifest)

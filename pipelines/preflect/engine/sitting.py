@@ -15,6 +15,7 @@ from preflect.engine.meter import Meter
 from preflect.engine.plan import Phase, Plan, Wiring
 from preflect.engine.progress import Snapshot
 from preflect.engine.run_folder import RunFolder
+from preflect.engine.traffic import keep_traffic
 from preflect.errors import InterruptedRunError
 from preflect.schemas import ChatModelSpec, Sample
 
@@ -64,6 +65,7 @@ class Sitting:
             finally:
                 for stage, seconds in meter.stage_seconds().items():
                     journal.add_to_counter(f"stage_seconds:{stage}", seconds)
+                keep_traffic(journal, meter.snapshot())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +82,7 @@ class Tools:
     def wiring(self) -> Wiring:
         """The same for the models."""
         return Wiring(
+            folder=self.sitting.folder,
             journal=self.journal,
             batches=BatchNotes(self.sitting.folder.batches_path),
             purse=self.budget,

@@ -11,8 +11,9 @@ from preflect.engine.journal import open_journal
 from preflect.engine.lock import is_held
 from preflect.engine.plan import split_phases, stage_names
 from preflect.engine.run_folder import RunFolder
+from preflect.engine.traffic import traffic_so_far
 from preflect.errors import InputError
-from preflect.schemas import CallCounts, Manifest, Recipe, Rejection, Sample, StageCounts
+from preflect.schemas import CallCounts, Manifest, Recipe, Rejection, Sample, StageCounts, TrafficCounts
 
 
 def standing(folder: RunFolder, manifest: Manifest) -> str:
@@ -39,7 +40,7 @@ def manifest_so_far(folder: RunFolder) -> Manifest:
         return manifest
     if standing(folder, manifest) == "killed":
         manifest = manifest.evolve(status="stopped", message="its process was killed")
-    return manifest.evolve(stages=tuple(_stages(folder)), calls=calls_so_far(folder))
+    return manifest.evolve(stages=tuple(_stages(folder)), calls=calls_so_far(folder), traffic=_traffic_so_far(folder))
 
 
 def calls_so_far(folder: RunFolder) -> tuple[CallCounts, ...]:
@@ -48,6 +49,13 @@ def calls_so_far(folder: RunFolder) -> tuple[CallCounts, ...]:
         return ()
     with open_journal(folder.journal_path) as journal:
         return journal.counts()
+
+
+def _traffic_so_far(folder: RunFolder) -> tuple[TrafficCounts, ...]:
+    if not folder.journal_path.exists():
+        return ()
+    with open_journal(folder.journal_path) as journal:
+        return traffic_so_far(journal, folder.recipe().models)
 
 
 def steps(recipe: Recipe, folder: RunFolder) -> Iterator[tuple[tuple[int, ...], Dataset]]:

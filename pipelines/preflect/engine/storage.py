@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -47,14 +47,16 @@ def count_rows(paths: Iterable[Path]) -> int:
     return sum(int(_collected(path, pl.scan_parquet(path).select(pl.len())).item()) for path in paths)
 
 
-def causes_of_loss(samples: Path, rejections: Path) -> frozenset[str]:
-    """Why samples were rejected, and why samples that went on lost candidates, in a file of each.
+def causes_of_loss(samples: Sequence[Path], rejections: Path) -> frozenset[str]:
+    """Why samples were rejected, and why samples that went on lost candidates, in the files of each.
 
     Raises: DataError as `read_samples` does.
     """
     of_candidates = pl.col("rejections").list.eval(pl.element().struct.field("cause")).alias("cause")
     rejected = _collected(rejections, pl.scan_parquet(rejections).select(pl.col("cause").unique()))
-    lost = _collected(samples, pl.scan_parquet(samples).select(of_candidates.explode().unique()))
+    lost = _collected(
+        rejections.parent, pl.scan_parquet([*samples], glob=False).select(of_candidates.explode().unique())
+    )
     return frozenset(rejected["cause"]) | frozenset(lost["cause"].drop_nulls())
 
 

@@ -20,7 +20,7 @@ from preflect.export.turns import (
     read_turns,
     same_turns,
 )
-from preflect.grading import self_test
+from preflect.grading import is_refusal, self_test
 from preflect.schemas import GraderSpec
 
 RowKind = Literal["sft", "dpo", "rft", "kto"]
@@ -44,6 +44,7 @@ class RowChecker:
         self._kind: RowKind = kind
         self._max_prompt_chars = max_prompt_chars
         self._seen: set[bytes] = set()
+        self._preferred: set[tuple[bytes, bytes, bytes]] = set()
         self._sides: dict[bytes, str] = {}
         self._shapes: dict[str, type] = {}
 
@@ -60,6 +61,8 @@ class RowChecker:
             _check_kind(row, self._kind, prompt, completions)
             self._check_side(prompt, completions, side)
             self._check_repeat(prompt, completions)
+            if self._kind == "dpo":
+                self._check_swapped(prompt, completions["chosen"], completions["rejected"])
         except RowProblemError as problem:
             return Problem(problem.reason, problem.detail)
         return None
@@ -89,6 +92,12 @@ class RowChecker:
         if digest in self._seen:
             raise RowProblemError("duplicate_row", "an earlier row is the same")
         self._seen.add(digest)
+
+    def _check_swapped(self, prompt: Sequence[Turn], chosen: Sequence[Turn], rejected: Sequence[Turn]) -> None:
+        asked, better, worse = (_digest([turns]) for turns in (prompt, chosen, rejected))
+        if (asked, worse, better) in self._preferred:
+            raise RowProblemError("swapped_completions", "an earlier row of this prompt prefers them the other way")
+        self._preferred.add((asked, better, worse))
 
 
 def _digest(sides: Iterable[Sequence[Turn]]) -> bytes:
@@ -172,15 +181,26 @@ def _check_kind(
         raise RowProblemError("same_completions", "chosen and rejected differ in white space and case at most")
     if kind == "kto" and not isinstance(row.get("label"), bool):
         raise RowProblemError("label_not_bool", f"label is {row.get('label')!r}")
+    if kind == "sft":
+        _check_answer(completions)
     if kind == "rft":
         _check_rft(row, prompt)
     _check_tools(row)
+
+
+def _check_answer(completions: Mapping[str, Sequence[Turn]]) -> None:
+    for name, turns in completions.items():
+        # A text of a whole conversation is not an answer.
+        if name != "text" and is_refusal(turns[-1].content):
+            raise RowProblemError("refusal", f"the answer refuses: {turns[-1].content[:80]!r}")
 
 
 def _check_rft(row: Mapping[str, Any], prompt: Sequence[Turn]) -> None:
     if last_role(prompt) != "user":
         raise RowProblemError("prompt_not_user", f"the prompt's last turn is the {last_role(prompt)}'s")
     grader, reference = _grader_of(row), row.get("reference_answer")
+    if "grader" in row and grader is None:
+        raise RowProblemError("no_grader", "the row has no grader, so that every answer to it would be worth the same")
     if reference is not None and not isinstance(reference, str):
         raise RowProblemError("reference_not_text", f"reference_answer is {type(reference).__name__}")
     problems = self_test(grader, reference) if grader else []

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import orjson
 
 from preflect.export.checks import Problem, RowChecker
-from preflect.export.parquet import ParquetRows
+from preflect.export.parquet import write_rows
 from preflect.export.rows import Kind, Unfit, rows_of
 from preflect.export.split import Split
 from preflect.export.trl import columns_of, shapes_of, uses_tools
@@ -82,21 +82,27 @@ class _OneKind:
         self._refusals.write(orjson.dumps(line) + b"\n")
 
     def write(self, spool: Path, out: Path, to: dict[Path, Path], split: Split) -> ExportCounts:
-        """Write both sides."""
+        """Write both sides; one without rows has no file, since `datasets` can't load a folder with an empty one."""
         shapes = shapes_of(self._kind, with_tools=self._with_tools)
         note = {"kind": self._kind, "format": "trl", "simulated": self._simulated}
-        train, test = (ParquetRows(to[out / self._kind / f"{side}.parquet"], shapes, note) for side in _SIDES)
-        line: tuple[str, dict[str, Any]]
-        for line in _read_lines(spool / self._kind):
-            key, columns = line
-            (test if split.is_test(key) else train).add(columns)
-        train.close()
-        test.close()
+        rows = self._divide(spool, split)
+        for side in filter(rows.get, _SIDES):
+            write_rows(to[out / self._kind / f"{side}.parquet"], self._side(spool, side), shapes, note)
         refused = dict(sorted(self._refused.items()))
-        return ExportCounts(kind=self._kind, format="trl", train=train.rows, test=test.rows, refused=refused)
+        return ExportCounts(kind=self._kind, format="trl", train=rows["train"], test=rows["test"], refused=refused)
 
+    def _divide(self, spool: Path, split: Split) -> Counter[str]:
+        """Bring the rows into a file for each side; returns how many each has."""
+        counts = Counter[str]()
+        with ExitStack() as files:
+            lines = files.enter_context((spool / self._kind).open("rb"))
+            sides = {side: files.enter_context(self._side(spool, side).open("wb")) for side in _SIDES}
+            for line in lines:
+                key, columns = orjson.loads(line)
+                side = "test" if split.is_test(key) else "train"
+                sides[side].write(orjson.dumps(columns) + b"\n")
+                counts[side] += 1
+        return counts
 
-def _read_lines(path: Path) -> Iterator[Any]:
-    with path.open("rb") as lines:
-        for line in lines:
-            yield orjson.loads(line)
+    def _side(self, spool: Path, side: str) -> Path:
+        return spool / f"{self._kind}-{side}"

@@ -1,9 +1,5 @@
 """Parquet with explicit features, row by row."""
 
-# pyarrow ships no types; nothing of it leaves this file.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownParameterType=false
-
 from __future__ import annotations
 
 import json
@@ -11,75 +7,60 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+import polars as pl
+from arro3.core import DataType, Field, Schema
+from arro3.io import read_json, write_parquet
+from polars.exceptions import PolarsError
 
 from preflect.errors import DataError
 
 Shape = str | list["Shape"] | dict[str, "Shape"]
 """A column's type: `string`, `bool`, `float64`, a list of one shape, or a record of named shapes."""
 
-_SCALARS: Final = {"string": pa.string(), "bool": pa.bool_(), "float64": pa.float64()}
+_SCALARS: Final = {"string": DataType.string(), "bool": DataType.bool(), "float64": DataType.float64()}
 _ROW_GROUP: Final = 500
 
 
-class ParquetRows:
-    """A Parquet file that takes rows one by one; the same rows give the same bytes.
+def write_rows(path: Path, rows: Path, shapes: Mapping[str, Shape], note: Mapping[str, Any]) -> None:
+    """A Parquet file of these columns from a file with one JSON object a line, of which little is in memory at once.
 
-    Without rows there is no file: `datasets` can't load a folder in which one file is empty.
+    The same rows give the same bytes. `note` stands in its metadata, beside what `datasets` would write itself, so
+    that it reads the same types whatever the rows hold.
     """
-
-    def __init__(self, path: Path, shapes: Mapping[str, Shape], note: Mapping[str, Any]) -> None:
-        """The file will have these columns; `note` goes into its metadata under `preflect`."""
-        features = {name: _feature(shape) for name, shape in shapes.items()}
-        # What `datasets` would write itself, so that it reads the same types whatever the rows hold.
-        metadata = {"huggingface": json.dumps({"info": {"features": features}}), "preflect": json.dumps(note)}
-        self._schema = pa.schema([(name, _arrow(shape)) for name, shape in shapes.items()], metadata=metadata)
-        self._path = path
-        self._writer: pq.ParquetWriter | None = None
-        self._waiting: list[Mapping[str, Any]] = []
-        self.rows = 0
-
-    def add(self, row: Mapping[str, Any]) -> None:
-        """Write the row with the next group."""
-        self._waiting.append(row)
-        self.rows += 1
-        if len(self._waiting) == _ROW_GROUP:
-            self._flush()
-
-    def close(self) -> None:
-        """Write what waits, and the file's end."""
-        self._flush()
-        if self._writer is not None:
-            self._writer.close()
-
-    def _flush(self) -> None:
-        if not self._waiting:
-            return
-        if self._writer is None:
-            self._writer = pq.ParquetWriter(self._path, self._schema, compression="zstd")
-        self._writer.write_table(pa.Table.from_pylist(self._waiting, schema=self._schema))
-        self._waiting = []
+    features = {name: _feature(shape) for name, shape in shapes.items()}
+    metadata = {"info": {"features": features}, "preflect": dict(note)}
+    write_parquet(
+        read_json(rows, Schema(_fields(shapes)), batch_size=_ROW_GROUP),
+        path,
+        # One key: several would be written in any order.
+        key_value_metadata={"huggingface": json.dumps(metadata)},
+        skip_arrow_metadata=True,
+        max_row_group_size=_ROW_GROUP,
+        compression="zstd(3)",
+    )
 
 
 def parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
     """The rows of any Parquet file, as plain values. Raises: DataError when it isn't one."""
     try:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=_ROW_GROUP):
-                yield from batch.to_pylist()
-    except (pa.ArrowException, OSError) as error:
+        for batch in pl.scan_parquet(path, glob=False).collect_batches(chunk_size=_ROW_GROUP, maintain_order=True):
+            yield from batch.iter_rows(named=True)
+    except (PolarsError, OSError) as error:
         raise DataError(f"{path} is not a Parquet file: {error}") from error
 
 
-def _arrow(shape: Shape) -> pa.DataType:
+def _fields(shapes: Mapping[str, Shape]) -> list[Field]:
+    return [Field(name, _type(shape)) for name, shape in shapes.items()]
+
+
+def _type(shape: Shape) -> DataType:
     match shape:
         case str():
             return _SCALARS[shape]
         case list():
-            return pa.list_(_arrow(shape[0]))
+            return DataType.list(_type(shape[0]))
         case dict():
-            return pa.struct([(name, _arrow(inner)) for name, inner in shape.items()])
+            return DataType.struct(_fields(shape))
 
 
 def _feature(shape: Shape) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 _DECODER: Final = json.JSONDecoder(strict=False)
 _ESCAPE: Final = re.compile(r'\\(["\\/bfnrt]|u[0-9a-fA-F]{4})?')
 _TRAILING_COMMA: Final = re.compile(r",(\s*[}\]])")
+_MOST_BRACES: Final = 3
 _OPENING: Final = re.compile(r"[{\[]")
 
 
@@ -21,13 +22,30 @@ def json_values(text: str, json_schema: Mapping[str, Any]) -> Iterator[Any]:
     A list stands for the object where that has a single property, an array.
     """
     lone = _lone_array(json_schema)
-    mended = _TRAILING_COMMA.sub(r"\1", _ESCAPE.sub(_mend_escape, text))
-    found = [*_decoded(text), *(_decoded(mended) if mended != text else ()), *_python_literal(text)]
-    for value in found:
+    for value in _found(_unquoted(text)):
         if isinstance(value, dict):
             yield from _with_wrapped(cast("dict[str, Any]", value))
         elif lone is not None:
             yield {lone: value}
+
+
+def _found(text: str) -> Iterator[Any]:
+    mended = _TRAILING_COMMA.sub(r"\1", _ESCAPE.sub(_mend_escape, text))
+    yield from _decoded(text)
+    if mended != text:
+        yield from _decoded(mended)
+    yield from _python_literal(text)
+    if text.startswith("{") and not text.endswith("}"):
+        yield from _closed(mended)
+
+
+def _unquoted(text: str) -> str:
+    # Some servers and models hand over the object as one JSON string.
+    try:
+        value = _DECODER.decode(text)
+    except (ValueError, RecursionError):
+        return text
+    return value if isinstance(value, str) else text
 
 
 def _lone_array(json_schema: Mapping[str, Any]) -> str | None:
@@ -46,6 +64,15 @@ def _decoded(text: str) -> Iterator[Any]:
             yield _with_latex(value)
 
 
+def _closed(text: str) -> Iterator[Any]:
+    # Models stop before the last braces; a text that was cut within a string stays unreadable.
+    for braces in range(1, _MOST_BRACES + 1):
+        try:
+            yield _with_latex(_DECODER.decode(text + "}" * braces))
+        except (ValueError, RecursionError):
+            continue
+
+
 def _python_literal(text: str) -> Iterator[Any]:
     start, end = text.find("{"), text.rfind("}")
     if 0 <= start < end:
@@ -57,10 +84,14 @@ def _python_literal(text: str) -> Iterator[Any]:
 
 def _with_wrapped(value: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield value
-    inner = next(iter(value.values())) if len(value) == 1 else None
-    # {"reply": {…}}: some models wrap what was asked for.
-    if isinstance(inner, dict):
-        yield cast("dict[str, Any]", inner)
+    # {"reply": {…}}, {"name": …, "arguments": {…}}: some models wrap what was asked for.
+    inner = (cast("dict[str, Any]", part) for part in value.values() if isinstance(part, dict))
+    yield from (part for part in inner if not any(map(_is_schema, part.values())))
+
+
+def _is_schema(value: Any) -> bool:
+    # Models that write the schema down again fill nothing in.
+    return isinstance(value, dict) and "type" in value
 
 
 def _mend_escape(match: re.Match[str]) -> str:

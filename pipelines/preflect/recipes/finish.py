@@ -1,6 +1,6 @@
 """The end of a run: exports and report, from what is in its folder.
 
-What writes them (pyarrow, altair) is imported when it's needed: a run should not begin with half a second of imports
+What writes them (arro3, vl-convert) is imported when it's needed: a run should not begin with half a second of imports
 for its end.
 """
 

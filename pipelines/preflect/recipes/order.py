@@ -29,14 +29,28 @@ def check_order(recipe: Recipe, *, has_response: bool, source: Source | None = N
     Raises: RecipeError with one line for every fault.
     """
     where = source or Source("recipe", {})
-    faults = [
-        f"{where.place(path)}: {text}"
+    of_stages = (
+        fault
         for index in range(len(recipe.stages))
-        for path, text in (*_model_faults(recipe, index), *_order_faults(recipe, index, has_response, where))
-    ]
+        for fault in (*_model_faults(recipe, index), *_order_faults(recipe, index, has_response, where))
+    )
+    faults = [f"{where.place(path)}: {text}" for path, text in (*_limit_faults(recipe), *of_stages)]
     if faults:
         raise RecipeError("\n".join(faults))
     return tuple(f"{where.place(path)}: {text}" for path, text in _notes(recipe, has_response))
+
+
+def _limit_faults(recipe: Recipe) -> Iterator[tuple[KeyPath, str]]:
+    shared = recipe.limits.shared
+    for name, model in recipe.models.items():
+        if isinstance(model, ChatModelSpec) and model.limit is not None and model.limit not in shared:
+            yield (
+                ("models", name, "limit"),
+                (
+                    f"model '{name}' names limit '{model.limit}', which is not defined; the limits under limits.shared "
+                    f"are {listed(shared)}{did_you_mean(model.limit, shared)}"
+                ),
+            )
 
 
 def _model_faults(recipe: Recipe, index: int) -> Iterator[tuple[KeyPath, str]]:

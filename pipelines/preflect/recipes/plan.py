@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Final
 
-from preflect.adapters.distilabel_runner import DistilabelRunner
+from preflect.adapters.distilabel_runner import DistilabelRunner, check_temporary_folder
 from preflect.adapters.input_sources import resolve
 from preflect.adapters.reachability import check_endpoint
 from preflect.adapters.reading import InputSurvey, read_samples, survey
 from preflect.adapters.shipped import shipped
 from preflect.adapters.sim_process import simulated_endpoint
 from preflect.engine.local import LocalRunner
-from preflect.engine.plan import Plan, Runner
+from preflect.engine.plan import Connected, Phase, Plan, Runner, Wiring
 from preflect.engine.run_folder import RunFolder
-from preflect.errors import DataError
+from preflect.engine.running import WAY_TO_A_MODEL
+from preflect.errors import DataError, RecipeError
 from preflect.prompts import has_prompt, load_prompt
 from preflect.recipes.finish import export, report
 from preflect.recipes.locate import Source
 from preflect.recipes.order import check_order
 from preflect.recipes.read import LoadedRecipe, load_recipe
-from preflect.recipes.stages import connect
 from preflect.recipes.students import check_students
+from preflect.recipes.telemetry import notes_on_telemetry, run_exported
 from preflect.schemas import Manifest, OpenAIModel, Recipe, SimModel
 
 ENTRY: Final = "preflect.recipes.plan:plan_of_run"
@@ -40,13 +42,20 @@ def load(path: Path | str, overrides: Sequence[str] = (), *, skip_bad_rows: bool
     """
     loaded = load_recipe(Path(path), overrides)
     recipe = _with_absolute_input(loaded, Path(path).parent)
+    _check_engine(recipe)
     found = survey(recipe.input, Path(path).parent)
     if found.bad_count and not skip_bad_rows:
         raise DataError(found.complaint(loaded.recipe.input.path))
-    notes = check_order(recipe, has_response=found.has_response, source=loaded.source)
+    notes = (*found.notes, *check_order(recipe, has_response=found.has_response, source=loaded.source))
     check_students(recipe, loaded.source)
     simulated = check_endpoints(recipe, loaded.source)
+    notes = (*notes, *notes_on_telemetry())
     return replace(make_plan(recipe, found, simulated=simulated), notes=notes, skip_bad_rows=skip_bad_rows)
+
+
+def _check_engine(recipe: Recipe) -> None:
+    if recipe.engine == "distilabel":
+        check_temporary_folder(gettempdir())
 
 
 def check_endpoints(recipe: Recipe, source: Source) -> bool:
@@ -92,22 +101,34 @@ def plan_of_run(path: str) -> Plan:
     return _plan(folder.recipe(), manifest.input_rows, manifest.input_sha256, simulated=manifest.simulated)
 
 
-def plan_to_resume(folder: RunFolder, *, budget_usd: float | None = None) -> Plan:
+def plan_to_resume(folder: RunFolder, overrides: Sequence[str] = ()) -> Plan:
     """The plan of a run that stopped, its input and endpoints checked as at the start.
 
-    Args: budget_usd takes the place of the recipe's own; what was spent before counts in.
-    Raises: InputError.
+    Args: overrides are `a.b.c=VALUE` for limits and the way to a model; what was spent before counts in.
+    Raises: InputError, RecipeError.
     """
-    overrides = () if budget_usd is None else (f"limits.budget_usd={budget_usd!r}",)
     loaded = load_recipe(folder.recipe_path, overrides)
+    _check_overrides(loaded.source)
     manifest = folder.manifest()
     simulated = False
     if manifest.status != "done":
+        _check_engine(loaded.recipe)
         check_students(loaded.recipe, loaded.source)
         simulated = check_endpoints(loaded.recipe, loaded.source)
     # What was simulated once stays so, whatever answers now.
     plan = make_plan(loaded.recipe, survey(loaded.recipe.input), simulated=manifest.simulated or simulated)
-    return replace(plan, notes=tuple(_changes(plan, manifest)), skip_bad_rows=manifest.skipped_bad_rows)
+    notes = (*_changes(plan, manifest), *notes_on_telemetry())
+    return replace(plan, notes=notes, skip_bad_rows=manifest.skipped_bad_rows)
+
+
+def _check_overrides(source: Source) -> None:
+    for path, option in source.options.items():
+        of_model = path[:1] == ("models",) and path[2:3] and path[2] in WAY_TO_A_MODEL
+        if path[:1] != ("limits",) and not of_model:
+            raise RecipeError(
+                f"--set {option}: a run can't change that on its way, what is done would not be of one recipe; "
+                f"right is a key of limits, or of a model's {', '.join(WAY_TO_A_MODEL)}; for other work start a new run"
+            )
 
 
 def _changes(plan: Plan, manifest: Manifest) -> Iterator[str]:
@@ -130,7 +151,7 @@ def _plan(recipe: Recipe, rows: int, sha256: str, *, simulated: bool) -> Plan:
         input_rows=min(rows, recipe.input.limit or rows),
         input_sha256=sha256,
         read=partial(read_samples, recipe.input),
-        connect=partial(connect, recipe),
+        connect=partial(_connect, recipe),
         services=partial(_services, recipe),
         runner=runner,
         entry=ENTRY,
@@ -141,6 +162,13 @@ def _plan(recipe: Recipe, rows: int, sha256: str, *, simulated: bool) -> Plan:
     )
 
 
+def _connect(recipe: Recipe, phase: Phase, wiring: Wiring) -> AbstractAsyncContextManager[Connected]:
+    # The client's half second of imports is for the process that calls models: not for one that reads or hands on.
+    from preflect.recipes.stages import connect  # noqa: PLC0415
+
+    return connect(recipe, phase, wiring)
+
+
 def _prompts(recipe: Recipe) -> dict[str, str]:
     """Version by name: each stage's prompt bears its name, and all of them ask once more with `repair`."""
     own = [stage.stage for stage in recipe.stages if has_prompt(stage.stage)]
@@ -149,6 +177,12 @@ def _prompts(recipe: Recipe) -> dict[str, str]:
 
 @contextmanager
 def _services(recipe: Recipe, folder: RunFolder) -> Generator[Mapping[str, str]]:
+    with run_exported(recipe, folder), _simulators(recipe, folder) as endpoints:
+        yield endpoints
+
+
+@contextmanager
+def _simulators(recipe: Recipe, folder: RunFolder) -> Generator[Mapping[str, str]]:
     """The simulated endpoint, if a model is of that kind: one process for all of them."""
     simulated = {name: model for name, model in recipe.models.items() if isinstance(model, SimModel)}
     if not simulated:

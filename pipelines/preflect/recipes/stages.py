@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TypedDict
 
 from preflect.adapters.batch_chat import open_batch_chat
@@ -14,6 +15,7 @@ from preflect.curation.dedup import Dedup
 from preflect.engine.plan import Connected, Phase, Wiring, stage_names
 from preflect.ports import CallMeter, CallStore, ChatModel, Gate, Purse, Stage, Student, WholeSetStage
 from preflect.recipes.students import build_student
+from preflect.recipes.telemetry import calls_exported
 from preflect.schemas import ChatModelSpec, OpenAIModel, Recipe
 from preflect.schemas import stages as spec
 from preflect.stages.grade import Grade
@@ -47,12 +49,19 @@ class _Means(TypedDict):
 
 @asynccontextmanager
 async def connect(recipe: Recipe, phase: Phase, wiring: Wiring) -> AsyncGenerator[Connected]:
-    """The stages of a phase, with the models they use open until the block ends."""
+    """The stages of a phase, with the models they use open until the block ends, and their calls exported if wanted."""
+    with calls_exported(recipe, phase, wiring) as meter:
+        async with _opened(recipe, phase, replace(wiring, meter=meter)) as connected:
+            yield connected
+
+
+@asynccontextmanager
+async def _opened(recipe: Recipe, phase: Phase, wiring: Wiring) -> AsyncGenerator[Connected]:
     places = (*phase.stages, *(() if phase.closing is None else (phase.closing,)))
     used = {name for place in places for name in recipe.stages[place].model_names}
     chat = {n: m for n, m in recipe.models.items() if n in used and isinstance(m, ChatModelSpec)}
     students = {n: build_student(m) for n, m in recipe.models.items() if n in used and not isinstance(m, ChatModelSpec)}
-    async with _open_models(chat, wiring) as open_models:
+    async with _open_models(recipe, chat, wiring) as open_models:
         models = Models(open_models, students)
         names = stage_names(recipe)
         closing = None if phase.closing is None else whole_set_stage(recipe, phase.closing, models)
@@ -60,7 +69,9 @@ async def connect(recipe: Recipe, phase: Phase, wiring: Wiring) -> AsyncGenerato
 
 
 @asynccontextmanager
-async def _open_models(chat: Mapping[str, ChatModelSpec], wiring: Wiring) -> AsyncGenerator[Mapping[str, ChatModel]]:
+async def _open_models(
+    recipe: Recipe, chat: Mapping[str, ChatModelSpec], wiring: Wiring
+) -> AsyncGenerator[Mapping[str, ChatModel]]:
     in_batches = {n: m for n, m in chat.items() if isinstance(m, OpenAIModel) and m.mode == "batch"}
     means: _Means = {
         "addresses": {name: _address(name, model, wiring) for name, model in chat.items()},
@@ -70,7 +81,12 @@ async def _open_models(chat: Mapping[str, ChatModelSpec], wiring: Wiring) -> Asy
         "meter": wiring.meter,
     }
     async with (
-        open_chat({n: m for n, m in chat.items() if n not in in_batches}, **means) as at_once,
+        open_chat(
+            {n: m for n, m in chat.items() if n not in in_batches},
+            shared=recipe.limits.shared,
+            stages=stage_names(recipe),
+            **means,
+        ) as at_once,
         open_batch_chat(in_batches, batches=wiring.batches, **means) as later,
     ):
         yield {**at_once, **later}

@@ -1,4 +1,8 @@
-"""The report's plots as inline SVG, in colours that the page's style sheet sets for light and dark."""
+"""The report's plots as inline SVG, in colours that the page's style sheet sets for light and dark.
+
+They are drawn by Vega-Lite, whose specifications are written here as they are: a library that writes them would take
+more time and memory than the drawing.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,6 @@ from dataclasses import dataclass
 from math import floor
 from typing import Any, Final
 
-import altair as alt
 import vl_convert
 from markupsafe import Markup
 
@@ -110,74 +113,65 @@ def histogram(series: Mapping[str, Sequence[Bin]], *, x_title: str, y_title: str
         for name, bins in series.items()
         for b in bins
     ]
-    colour = alt.Color(
-        "series:N",
-        scale=alt.Scale(domain=list(series), range=list(SERIES[: len(series)])),
-        legend=alt.Legend(title=None) if len(series) > 1 else None,
-    )
-    bars = (
-        alt.Chart(alt.InlineData(values=rows), width=WIDTH, height=HEIGHT)
-        .mark_bar(fillOpacity=0.45, strokeWidth=1, binSpacing=0)
-        .encode(
-            x=alt.X("start:Q", title=x_title, scale=alt.Scale(zero=False, nice=False), axis=alt.Axis(tickCount=6)),
-            x2="end:Q",
-            y2=alt.datum(0),
-            y=alt.Y("count:Q", title=y_title, stack=None, axis=alt.Axis(format=",d", tickMinStep=1)),
-            color=colour,
-            stroke=alt.Stroke("series:N", scale=alt.Scale(domain=list(series), range=list(SERIES)), legend=None),
-        )
-    )
-    return _svg(bars.to_dict() if mark is None else (bars + _rule(mark)).to_dict())
-
-
-def _rule(at: float) -> alt.Chart:
-    return alt.Chart(alt.InlineData(values=[{"at": at}])).mark_rule(color=INK, strokeDash=[4, 3]).encode(x="at:Q")
+    bars = {
+        **_bars(rows, fillOpacity=0.45, strokeWidth=1, binSpacing=0),
+        "encoding": {
+            "x": _number("start", x_title, axis={"tickCount": 6}, scale={"zero": False, "nice": False}),
+            "x2": {"field": "end"},
+            "y": _number("count", y_title, axis={"format": ",d", "tickMinStep": 1}, stack=None),
+            "y2": {"datum": 0},
+            "color": _colour("series", list(series), SERIES, legend=len(series) > 1),
+            "stroke": _colour("series", list(series), SERIES, legend=False),
+        },
+    }
+    layers = [bars] if mark is None else [bars, _rule(mark)]
+    return _svg({"layer": layers, "width": WIDTH, "height": HEIGHT})
 
 
 def shares(rows: Sequence[Mapping[str, Any]], *, levels: Sequence[str], x_title: str) -> Markup:
     """One bar to each `row`, divided by the share of each of the levels, from the lowest to the highest."""
-    chart = (
-        alt.Chart(alt.InlineData(values=[dict(row) for row in rows]), width=1.2 * WIDTH, height=alt.Step(24))
-        .mark_bar(stroke="var(--card)", strokeWidth=1)
-        .encode(
-            x=alt.X("count:Q", stack="normalize", title=x_title, axis=alt.Axis(format="%", tickCount=4)),
-            y=alt.Y(
-                "row:N", title=None, sort=None, axis=alt.Axis(labelLimit=210, minExtent=180, domain=False, ticks=False)
-            ),
-            color=alt.Color(
-                "level:N",
-                scale=alt.Scale(domain=list(levels), range=list(STEPS[: len(levels)])),
-                legend=alt.Legend(title=None),
-            ),
-            order=alt.Order("place:Q"),
-        )
-    )
-    return _svg(chart.to_dict())
+    encoding = {
+        "x": _number("count", x_title, axis={"format": "%", "tickCount": 4}, stack="normalize"),
+        "y": _rows_of("row", {"labelLimit": 210, "minExtent": 180}),
+        "color": _colour("level", levels, STEPS),
+        "order": {"field": "place", "type": "quantitative"},
+    }
+    bars = {**_bars(rows, stroke="var(--card)", strokeWidth=1), "encoding": encoding}
+    return _svg({**bars, "width": 1.2 * WIDTH, "height": {"step": 24}})
 
 
 def funnel(rows: Sequence[Mapping[str, Any]]) -> Markup:
     """One bar to each stage, divided into what went on and what was rejected."""
-    kinds = ["went on", "rejected"]
-    chart = (
-        alt.Chart(alt.InlineData(values=[dict(row) for row in rows]), width=1.4 * WIDTH, height=alt.Step(24))
-        .mark_bar()
-        .encode(
-            x=alt.X("count:Q", title="samples", axis=alt.Axis(format=",d", tickMinStep=1)),
-            y=alt.Y(
-                "stage:N",
-                title=None,
-                sort=None,
-                axis=alt.Axis(labelLimit=180, minExtent=150, domain=False, ticks=False),
-            ),
-            color=alt.Color(
-                "kind:N",
-                scale=alt.Scale(domain=kinds, range=["var(--series-1)", "var(--lost)"]),
-                legend=alt.Legend(title=None),
-            ),
-            order=alt.Order("place:Q"),
-        )
-    )
-    return _svg(chart.to_dict())
+    encoding = {
+        "x": _number("count", "samples", axis={"format": ",d", "tickMinStep": 1}),
+        "y": _rows_of("stage", {"labelLimit": 180, "minExtent": 150}),
+        "color": _colour("kind", ["went on", "rejected"], (SERIES[0], "var(--lost)")),
+        "order": {"field": "place", "type": "quantitative"},
+    }
+    return _svg({**_bars(rows), "encoding": encoding, "width": 1.4 * WIDTH, "height": {"step": 24}})
+
+
+def _bars(rows: Sequence[Mapping[str, Any]], **style: Any) -> dict[str, Any]:
+    return {"data": {"values": rows}, "mark": {"type": "bar", **style}}
+
+
+def _number(field: str, title: str, **options: Any) -> dict[str, Any]:
+    return {"field": field, "type": "quantitative", "title": title, **options}
+
+
+def _rows_of(field: str, axis: Mapping[str, Any]) -> dict[str, Any]:
+    axis = {"domain": False, "ticks": False, **axis}
+    return {"field": field, "type": "nominal", "title": None, "sort": None, "axis": axis}
+
+
+def _colour(field: str, values: Sequence[str], colours: Sequence[str], *, legend: bool = True) -> dict[str, Any]:
+    scale = {"domain": values, "range": colours[: len(values)]}
+    return {"field": field, "type": "nominal", "scale": scale, "legend": {"title": None} if legend else None}
+
+
+def _rule(at: float) -> dict[str, Any]:
+    mark = {"type": "rule", "color": INK, "strokeDash": [4, 3]}
+    return {"data": {"values": [{"at": at}]}, "mark": mark, "encoding": {"x": {"field": "at", "type": "quantitative"}}}
 
 
 def _svg(specification: dict[str, Any]) -> Markup:

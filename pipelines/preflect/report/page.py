@@ -159,6 +159,7 @@ def _length_note(tally: Tally) -> str:
 def _work(manifest: Manifest) -> dict[str, Any]:
     return {
         "calls": tables.calls_table(manifest),
+        "traffic": tables.traffic_table(manifest),
         "seconds": tables.seconds_table(manifest),
         "exports": tables.exports_table(manifest),
         "wall_time": duration(manifest.seconds),

@@ -171,6 +171,20 @@ def _latency(seconds: float, calls: int) -> str:
     return decimal(seconds / calls, 3) if calls else NO_VALUE
 
 
+def traffic_table(manifest: Manifest) -> Table:
+    """What was hard about the traffic, by model."""
+    titles = columns("Model", "#Calls", "#Asked again", "#Refused (429)", "#Hedged")
+    rows = [
+        (
+            traffic.model,
+            count(sum(c.calls for c in manifest.calls if c.model == traffic.model)),
+            *(count(number) for number in (traffic.retries, traffic.throttled, traffic.hedged)),
+        )
+        for traffic in manifest.traffic
+    ]
+    return Table("Retries and refusals by model", titles, tuple(rows))
+
+
 def seconds_table(manifest: Manifest) -> Table:
     """Time that the samples spent in each stage."""
     rows = [

@@ -28,6 +28,8 @@ REASONS: Final = {
     "no_incorrect": "all graded responses are right",
     "ungradable": "the grader could not run",
     "duplicate_row": "the same row twice",
+    "swapped_completions": "an earlier row prefers them the other way",
+    "no_grader": "no grader",
 }
 
 METRICS: Final = {"ifd_ppl": "IFD (ppl)", "ifd_loss": "IFD (loss)", "r_ifd_ppl": "r-IFD (ppl)"}

@@ -20,6 +20,7 @@ from preflect.sim.world import World
 from preflect.sim.world.known import read_known
 
 CHARS_PER_TOKEN: Final = 4
+_LIMITS: Final = ("max_tokens", "max_completion_tokens")
 
 Record = Mapping[str, Any]
 """One line of the truth file."""
@@ -64,17 +65,19 @@ class Simulator:
         """The reply to a chat request, whose messages must be a list of roles with contents."""
         ask = understand(body)
         profile = self.profile_of(str(body.get("model")))
-        request = hashlib.blake2b(orjson.dumps(body, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
         limit = body.get("max_completion_tokens") or body.get("max_tokens")
+        # The limit only cuts: with a larger one, the same text goes on.
+        asked = {name: value for name, value in body.items() if name not in _LIMITS}
+        request = hashlib.blake2b(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
         choices: list[Choice] = []
         for number in range(int(body.get("n") or 1)):
             rng = random.Random(f"{profile.seed} {request} {number}")  # noqa: S311 - repeatable, no secret
-            choices.append(_limited(self._choice(ask, profile, rng), limit))
+            choices.append(_limited(self._choice(ask, profile, rng, limit), limit))
         return Reply(ask.kind, tuple(choices))
 
-    def _choice(self, ask: Ask, profile: Profile, rng: random.Random) -> Choice:
+    def _choice(self, ask: Ask, profile: Profile, rng: random.Random, limit: int | None) -> Choice:
         if ask.kind == "chat":
-            written = draft(self._world, ask.instruction, profile.rates, rng)
+            written = draft(self._world, ask.instruction, profile.rates, rng, limit=limit)
             record = _record_of("draft", ask.instruction, written)
             reason = "length" if written.cut_off else "stop"
             known = written.task is not None

@@ -40,6 +40,8 @@ _INSTRUCTION_CRITIQUE: Final = (
 )
 _SURVIVING: Final[tuple[Fault, ...]] = ("wrong_result", "missed_constraint", "filler")
 """Faults that a rewrite can have; the others would not pass for an answer."""
+_LONG_THOUGHTS: Final = 3000
+"""Tokens that a teacher takes for a draft that is cut off at the usual limit of 2,048, unseen thoughts included."""
 _INVALID: Final = ("Do it.", "Numbers?", "Write", "???", "Topic: misc")
 _UNANSWERABLE: Final = (
     "Describe what can be seen in the picture above and say who took it.",
@@ -75,17 +77,26 @@ class NewInstruction:
     flaw: Literal["invalid", "near_duplicate", "unanswerable"] | None = None
 
 
-def draft(world: World, instruction: str, rates: SimulatorRates, rng: random.Random) -> Written:
-    """A first answer, which has each fault at its rate."""
+def draft(
+    world: World, instruction: str, rates: SimulatorRates, rng: random.Random, *, limit: int | None = None
+) -> Written:
+    """A first answer, which has each fault at its rate.
+
+    Args: limit is the tokens that it may take; a draft that is cut off and says so is whole with a larger one.
+    """
     task = world.recognise(instruction)
     if task is None:
         return Written(text=unknown_answer(instruction, rng), task=None)
     fault = draw_fault(rates.faults, rng)
     if fault is None:
         return Written(text=good_answer(task, rng), task=task)
+    before = rng.getstate()
     text = plant(task, fault, rng)
     # Every second truncation is silent: the endpoint claims that the model had finished.
     visible = rng.random() < 0.5 and assess(task, text).fault == "truncation"  # noqa: PLR2004
+    if visible and limit is not None and limit >= _LONG_THOUGHTS:
+        rng.setstate(before)
+        return Written(text=good_answer(task, rng), task=task)  # the answer that was cut
     return Written(text=text, task=task, cut_off=visible)
 
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from preflect.errors import CallError, ReplyError
+from preflect.grading import is_refusal
 from preflect.ports import ChatModel, ChatReply, ChatRequest
 from preflect.prompts import PromptTemplate, load_prompt, parse_reply
 from preflect.schemas import Conversation, Instruction, Message, Rejection, Response, Sample, Sampling, content_id
-from preflect.stages.reply_checks import check_answer, check_finished, is_refusal
+from preflect.stages.reply_checks import check_answer, check_finished
 
 T = TypeVar("T")
 
@@ -56,14 +57,39 @@ def sampling_seed(*facts: object) -> int:
 async def ask(model: ChatModel, request: ChatRequest) -> Answer:
     """Ask for the parts of the request's schema; a reply that cannot be read is asked for once more, its fault named.
 
+    A reply that was cut off gets a larger limit instead, once: three calls are the most.
+
     Raises: ReplyError when the second reply cannot be read either; CallError and StoppedError as the model does.
     """
-    reply = await model.complete(request)
+    reply, asked = await complete_whole(model, request)
     try:
         return _read(reply, request)
     except ReplyError as error:
-        again = replace(request, messages=_with_problem(request, reply, error.detail))
-        return _read(await model.complete(again), again)
+        if error.reason == "truncated":
+            raise
+        again = replace(asked, messages=_with_problem(asked, reply, error.detail))
+        repaired = await model.complete(again) if asked is not request else (await complete_whole(model, again))[0]
+        return _read(repaired, again)
+
+
+async def complete_whole(model: ChatModel, request: ChatRequest) -> tuple[ChatReply, ChatRequest]:
+    """The model's reply, asked for once more with a larger limit where it was cut off at its length limit.
+
+    Where there is no larger limit, or the endpoint refuses it, the reply that was cut off stands.
+
+    Returns: the reply and the request that it answers.
+    Raises: CallError and StoppedError as the model does.
+    """
+    reply = await model.complete(request)
+    larger = _with_larger_limit(model, request, reply)
+    if larger is None:
+        return reply, request
+    try:
+        return await model.complete(larger), larger
+    except CallError as error:
+        if error.reason == "call_failed":
+            return reply, request
+        raise
 
 
 async def reflect(
@@ -115,6 +141,14 @@ def shown(instruction: Instruction) -> dict[str, str | None]:
 def rejection_of(error: CallError, sample: Sample, stage: str) -> Rejection:
     """The rejection that says what became of a call."""
     return sample.reject(stage, error.cause, error.reason, error.detail)
+
+
+def _with_larger_limit(model: ChatModel, request: ChatRequest, reply: ChatReply) -> ChatRequest | None:
+    limit = reply.provenance.sampling.max_tokens
+    if reply.finish_reason != "length" or limit is None:
+        return None
+    larger = model.max_tokens_if_truncated or 2 * limit
+    return replace(request, sampling=request.sampling.evolve(max_tokens=larger)) if larger > limit else None
 
 
 def _read(reply: ChatReply, request: ChatRequest) -> Answer:

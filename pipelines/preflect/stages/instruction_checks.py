@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from preflect.grading import is_refusal
 from preflect.prompts import is_placeholder
 from preflect.scoring.near_duplicates import words
-from preflect.stages.reply_checks import is_refusal
 
 MIN_WORDS: Final = 3
 MAX_WORDS: Final = 600

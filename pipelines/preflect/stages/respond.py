@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from preflect.errors import CallError
 from preflect.ports import ChatModel, ChatReply, ChatRequest
 from preflect.schemas import Rejection, Response, Sample, Sampling
-from preflect.stages.asking import all_of, rejection_of, sampling_seed
+from preflect.stages.asking import all_of, complete_whole, rejection_of, sampling_seed
 from preflect.stages.reply_checks import check_answer
 
 
@@ -40,7 +40,7 @@ class Respond:
 
     async def _candidate(self, sample: Sample, model: ChatModel, index: int) -> Response | Rejection:
         try:
-            reply = await model.complete(self._request(sample, model, index))
+            reply, _ = await complete_whole(model, self._request(sample, model, index))
             check_answer(reply.text, reply.finish_reason)
         except CallError as error:
             return rejection_of(error, sample, self.name)

@@ -11,7 +11,7 @@ from preflect.schemas.grader import (
     RegexGrader,
     StringGrader,
 )
-from preflect.schemas.manifest import CallCounts, ExportCounts, Manifest, StageCounts
+from preflect.schemas.manifest import CallCounts, ExportCounts, Manifest, StageCounts, TrafficCounts
 from preflect.schemas.message import Conversation, Message, Role, ToolCall
 from preflect.schemas.models import (
     BatchOptions,
@@ -26,7 +26,7 @@ from preflect.schemas.models import (
     StudentSpec,
     TransformersStudent,
 )
-from preflect.schemas.recipe import ColumnPattern, ExportSpec, InputSpec, Limits, Recipe
+from preflect.schemas.recipe import ColumnPattern, ExportSpec, InputSpec, Limits, Recipe, SharedLimit
 from preflect.schemas.rows import DpoRow, KtoRow, RftRow, Row, SftRow
 from preflect.schemas.sample import (
     Comparison,
@@ -118,6 +118,7 @@ __all__ = [
     "Selection",
     "SelfInstruct",
     "SftRow",
+    "SharedLimit",
     "SimModel",
     "SimulatorRates",
     "StageCounts",
@@ -126,6 +127,7 @@ __all__ = [
     "StudentScore",
     "StudentSpec",
     "ToolCall",
+    "TrafficCounts",
     "TransformersStudent",
     "Verdict",
     "content_id",

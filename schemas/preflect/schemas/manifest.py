@@ -22,6 +22,18 @@ class CallCounts(Schema):
     """Sum over the calls, from request to reply."""
 
 
+class TrafficCounts(Schema):
+    """What was hard about the traffic to one model, in all sittings but those that were killed."""
+
+    model: str
+    retries: int = 0
+    """Calls asked again after a fault."""
+    throttled: int = 0
+    """Refused because there were too many (HTTP 429)."""
+    hedged: int = 0
+    """Slow calls that were asked a second time."""
+
+
 class StageCounts(Schema):
     """What went through one stage; `rows_in + made == rows_out + rejected`."""
 
@@ -78,6 +90,8 @@ class Manifest(Schema):
     phases_done: int = 0
     stages: tuple[StageCounts, ...] = ()
     calls: tuple[CallCounts, ...] = ()
+    traffic: tuple[TrafficCounts, ...] = ()
+    """Only models that had retries, 429s or hedged calls."""
     exports: tuple[ExportCounts, ...] = ()
     started_at: str
     finished_at: str | None = None

@@ -36,10 +36,14 @@ class ChatModelSpec(Schema):
     """One call's total deadline, retries included."""
     max_tokens: int = Field(default=2048, ge=1)
     """Length of a reply at most, where the stage sets none."""
+    max_tokens_if_truncated: int | None = Field(default=None, ge=1)
+    """Length at most when a reply that was cut off is asked for once more; None: twice the length that cut it off. Not
+    above that length: it isn't asked for again."""
     temperature: float | None = Field(default=None, ge=0)
     """Sampling temperature where the stage sets none; None leaves it to the endpoint."""
     structured: Literal["json_schema", "json_object", "tags"] = "json_schema"
-    """How replies with named parts are asked for; a refused JSON schema falls back to tags by itself."""
+    """How replies with named parts are asked for; what an endpoint refuses, or takes and then
+    ignores, falls back to the next by itself: a JSON schema to JSON mode, that to tags."""
 
 
 class BatchOptions(Schema):

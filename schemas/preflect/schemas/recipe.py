@@ -67,7 +67,7 @@ class Limits(Schema):
 
     budget_usd: float | None = Field(default=None, gt=0)
     max_rejected: float = Field(default=0.2, ge=0, le=1)
-    """Share of samples lost to failed calls or unusable replies that stops the run."""
+    """Share of samples, or of a stage's candidates, lost to failed calls or unusable replies that stops the run."""
     open_samples: int = Field(default=512, ge=1)
     """Samples in work at once."""
     shared: dict[str, SharedLimit] = Field(default_factory=dict)

@@ -1,0 +1,69 @@
+"""Requests to one address over kept-alive connections, as bytes in and bytes out.
+
+aiohttp as it is: the `openai` client on top of it costs four times as much CPU a call (measured), and all that it does
+besides (retries, deadlines, reading the reply) is done by us.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from typing import Final
+from urllib.parse import urlsplit
+
+import aiohttp
+import certifi
+
+from preflect.adapters.environment import proxy_for
+from preflect.traffic.lane import HttpReply
+
+_HEADERS: Final = {"Accept": "application/json", "Content-Type": "application/json", "User-Agent": "preflect"}
+
+
+class HttpPost:
+    """Posts JSON to one address. Use `open_post`, which also closes the connections."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self._session = session
+        self._url = url
+        self._proxy = proxy_for(url)
+
+    async def send(self, body: bytes, deadline: float) -> HttpReply:
+        """The reply, whatever its status; what kept it from coming by the deadline (loop time) is its `failure`."""
+        since = time.monotonic()
+        try:
+            async with (
+                asyncio.timeout_at(deadline),
+                self._session.post(self._url, data=body, proxy=self._proxy) as reply,
+            ):
+                content = await reply.read()
+                return HttpReply(reply.status, reply.headers, content, time.monotonic() - since)
+        except TimeoutError:
+            return HttpReply(0, {}, b"", time.monotonic() - since, "no reply in time", timed_out=True)
+        except (aiohttp.ClientError, OSError) as error:
+            return HttpReply(0, {}, b"", time.monotonic() - since, f"{type(error).__name__}: {error}")
+
+
+@asynccontextmanager
+async def open_post(url: str, headers: Mapping[str, str]) -> AsyncGenerator[HttpPost]:
+    """How many requests go at once is decided by who sends them: there are as many connections as that takes."""
+    # Nothing is read from the environment here: a line of ~/.netrc would take the key's place.
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ssl=_trusted(url)),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None),
+        headers={**_HEADERS, **headers},
+    ) as session:
+        yield HttpPost(session, url)
+
+
+def _trusted(url: str) -> ssl.SSLContext | bool:
+    """The system's authorities and the usual ones: some Pythons come without the system's."""
+    if urlsplit(url).scheme != "https":
+        return True
+    context = ssl.create_default_context()
+    context.load_verify_locations(certifi.where())
+    return context

@@ -1,0 +1,257 @@
+"""Lanes: who goes next, how many at once and how fast, for one or several models on one provider key."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import random
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from preflect.ports import CallMeter, Gate
+from preflect.traffic.adaptive_limit import AdaptiveLimit, Sent
+from preflect.traffic.pace import Pace
+from preflect.traffic.told import exhausted_s, throttle_pause_s
+
+OPENING_LOOK_S: Final = 0.002
+"""How often a limit that grows with time is looked at."""
+LONGEST_BACKOFF_S: Final = 20.0
+
+_ranks: Final = itertools.count()
+
+
+def backoff_s(attempt: int, rng: random.Random) -> float:
+    """Seconds to wait after this attempt, from 1: at random up to a bound that doubles ("full jitter")."""
+    return rng.uniform(0, min(LONGEST_BACKOFF_S, 0.25 * 2.0 ** min(attempt, 10)))
+
+
+@dataclass(frozen=True, slots=True)
+class HttpReply:
+    """What came back of a request; status 0 where nothing did, and `failure` says why."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    seconds: float
+    failure: str = ""
+    timed_out: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Ticket:
+    """A request in the queue; the same ticket when it must be sent again, so that it keeps its rank."""
+
+    send: Callable[[], Awaitable[HttpReply]]
+    """Sends it; never raises but when cancelled."""
+    urgency: int
+    """The more urgent goes first; among equals, the earlier."""
+    tokens: int
+    """What it will use of the tokens per minute, as far as that is known."""
+    rank: int = field(default_factory=lambda: next(_ranks))
+    reply: asyncio.Future[HttpReply] = field(init=False)
+    sent: Sent = field(init=False)
+
+
+class Line:
+    """The queue of one model, with its own limits."""
+
+    def __init__(self, name: str, most: int, pace: Pace) -> None:
+        self.name = name
+        self.most = most
+        self.pace = pace
+        self.in_flight = 0
+        self._queue: list[tuple[int, int, Ticket]] = []
+
+    def push(self, ticket: Ticket) -> None:
+        """Queue it by urgency, then rank."""
+        heapq.heappush(self._queue, (-ticket.urgency, ticket.rank, ticket))
+
+    def head(self) -> tuple[int, int, Ticket] | None:
+        """The next in the queue; those whom nobody waits for any more are dropped."""
+        while self._queue and self._queue[0][2].reply.done():
+            heapq.heappop(self._queue)
+        return self._queue[0] if self._queue else None
+
+    def pop(self) -> Ticket:
+        """Take the next out of the queue."""
+        return heapq.heappop(self._queue)[2]
+
+    def refuse_all(self, gate: Gate) -> None:
+        """All that wait are told why nothing goes any more."""
+        for _, _, ticket in self._queue:
+            if not ticket.reply.done():
+                ticket.reply.set_exception(gate.reason())
+        self._queue.clear()
+
+
+class Lane:
+    """Lets the requests of its lines out: a place that comes free is taken by the most urgent request in the same step.
+
+    Building a request and reading a reply take CPU; they happen outside, so that no place waits for them.
+    """
+
+    def __init__(self, limit: AdaptiveLimit, pace: Pace, gate: Gate, meter: CallMeter, rng: random.Random) -> None:
+        self._limit = limit
+        self._pace = pace
+        self._gate = gate
+        self._meter = meter
+        self._rng = rng
+        self._lines: list[Line] = []
+        self._paused_until = 0.0
+        self._throttled_in_row = 0
+        self._shown = 0
+        self._wake: asyncio.TimerHandle | None = None
+        self._at_work: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[None]:
+        """Requests that wait when the gate closes are told so; what is in flight at the end of the block is dropped."""
+        watcher = asyncio.create_task(self._refuse_when_closed())
+        try:
+            yield
+        finally:
+            for task in (watcher, *self._at_work):
+                task.cancel()
+            await asyncio.gather(watcher, *self._at_work, return_exceptions=True)
+            if self._wake:
+                self._wake.cancel()
+
+    async def _refuse_when_closed(self) -> None:
+        await self._gate.closed.wait()
+        for line in self._lines:
+            line.refuse_all(self._gate)
+
+    def add(self, line: Line) -> None:
+        """One more model uses this lane."""
+        self._lines.append(line)
+
+    async def post(self, line: Line, ticket: Ticket) -> HttpReply:
+        """The reply, once the ticket's turn has come. Raises: what closed the gate."""
+        self._gate.raise_if_closed()
+        ticket.reply = asyncio.get_running_loop().create_future()
+        line.push(ticket)
+        self._pump()
+        return await ticket.reply
+
+    def _pump(self) -> None:
+        while picked := self._next():
+            task = asyncio.create_task(self._carry(*picked))
+            self._at_work.add(task)
+            task.add_done_callback(self._left_work)
+
+    def _left_work(self, task: asyncio.Task[None]) -> None:
+        self._at_work.discard(task)
+        if not task.cancelled():
+            task.exception()  # it was handed to the caller
+
+    async def _carry(self, line: Line, ticket: Ticket) -> None:
+        while True:
+            try:
+                reply = await ticket.send()
+            except BaseException as error:
+                self._give_back(line, ticket, error)
+                raise
+            line.in_flight -= 1
+            self._settle(line, ticket, reply)
+            if not ticket.reply.done():
+                ticket.reply.set_result(reply)
+            picked = self._next()
+            if picked is None:
+                return
+            self._pump()  # an answer may have made room for more than one
+            line, ticket = picked
+
+    def _give_back(self, line: Line, ticket: Ticket, error: BaseException) -> None:
+        """The place and the caller of a request that broke, or was given up when the lane was closed."""
+        line.in_flight -= 1
+        self._limit.answered()
+        if not ticket.reply.done():
+            ticket.reply.set_exception(error)
+            ticket.reply.exception()  # looked at here: its caller may be gone
+
+    def _next(self) -> tuple[Line, Ticket] | None:
+        """The most urgent ticket that may go now; where time alone is wanting, a look again after it."""
+        if self._gate.closed.is_set() or not self._has_room():
+            return None
+        picked, soonest = None, float("inf")
+        for line in self._lines:
+            head = line.head()
+            if head is None or line.in_flight >= line.most:
+                continue
+            wait_s = max(self._pace.wait_s(head[2].tokens), line.pace.wait_s(head[2].tokens))
+            if wait_s:
+                soonest = min(soonest, wait_s)
+            elif picked is None or head < picked[0]:
+                picked = (head, line)
+        if picked is None:
+            self._look_again(soonest)
+            return None
+        return picked[1], self._take(picked[1])
+
+    def _has_room(self) -> bool:
+        paused_s = self._paused_until - time.monotonic()
+        if paused_s > 0:
+            self._look_again(paused_s)
+            return False
+        if self._limit.in_flight < self._limit.allowed:
+            return True
+        if self._limit.opening:
+            self._look_again(OPENING_LOOK_S)
+        return False
+
+    def _take(self, line: Line) -> Ticket:
+        ticket = line.pop()
+        line.in_flight += 1
+        ticket.sent = self._limit.sent()
+        for pace in (self._pace, line.pace):
+            pace.take(ticket.tokens)
+        return ticket
+
+    def _look_again(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        at = loop.time() + seconds
+        if seconds == float("inf") or (self._wake and loop.time() < self._wake.when() <= at):
+            return
+        if self._wake:
+            self._wake.cancel()
+        self._wake = loop.call_at(at, self._woken)
+
+    def _woken(self) -> None:
+        self._wake = None
+        self._pump()
+
+    def _settle(self, line: Line, ticket: Ticket, reply: HttpReply) -> None:
+        told = throttle_pause_s(reply.status, reply.headers, reply.body)
+        if told is None:
+            self._throttled_in_row = 0
+            self._limit.answered()
+            self._pause(line, exhausted_s(reply.headers, ticket.tokens))
+        else:
+            self._throttled_in_row += 1
+            pause_s = told or backoff_s(self._throttled_in_row, self._rng)
+            self._limit.refused(ticket.sent, pause_s)
+            self._pace.learn(self._limit.rate)
+            self._meter.throttled(line.name)
+            self._pause(line, pause_s)
+        self._show()
+
+    def _pause(self, line: Line, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        if seconds and until > self._paused_until:
+            self._paused_until = until
+            self._meter.paused(line.name, seconds)
+
+    def _show(self) -> None:
+        if (allowed := self._limit.allowed) != self._shown:
+            self._shown = allowed
+            for line in self._lines:
+                self._meter.allowed(line.name, min(allowed, line.most))
+
+    def correct(self, line: Line, tokens: int) -> None:
+        """A request of this line has used so many tokens more, or less, than its ticket said."""
+        for pace in (self._pace, line.pace):
+            pace.correct(tokens)
