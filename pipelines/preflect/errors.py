@@ -7,6 +7,7 @@ PreflectError
 ├── StoppedError        everything is kept; resume when the cause is gone                       exit 3
 │   ├── BudgetError
 │   ├── TooManyRejectionsError
+│   ├── ReplayMissError     or import the missing calls; or go on without --replay, and pay for them
 │   └── InterruptedRunError
 ├── MissingPartError    install or start what the message names                                exit 4
 ├── RunError            the run failed; the message says what to look at                        exit 1
@@ -52,6 +53,10 @@ class BudgetError(StoppedError):
 
 class TooManyRejectionsError(StoppedError):
     """More samples were lost to failed calls than `limits.max_rejected` allows."""
+
+
+class ReplayMissError(StoppedError):
+    """A run that may not call asks what its journal has no reply to."""
 
 
 class InterruptedRunError(StoppedError):

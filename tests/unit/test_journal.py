@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 import sqlite3
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,25 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from preflect.engine.journal import Journal, open_journal
+from preflect.engine.journal_file import pack, unpack
 from preflect.errors import RunError
-from preflect.ports import StoredCall
 
-
-def call(key: str, *, text: str = "hello", stage: str = "respond", cost_usd: float = 0.25) -> StoredCall:
-    return StoredCall(
-        key=key,
-        model="teacher",
-        stage=stage,
-        sample_id="s",
-        text=text,
-        thinking=None,
-        finish_reason="stop",
-        served_by="m",
-        prompt_tokens=3,
-        completion_tokens=5,
-        cost_usd=cost_usd,
-        latency_s=0.5,
-    )
+from .journals import LONG, call, write_format_1
 
 
 async def test_a_recorded_call_is_found_again_after_reopening(tmp_path: Path) -> None:
@@ -127,6 +114,54 @@ def test_a_file_that_is_no_journal_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "j.sqlite").write_bytes(b"this is text, and long enough to be looked at as a database header" * 20)
     with pytest.raises(RunError, match=r"j\.sqlite"):
         Journal(tmp_path / "j.sqlite")
+
+
+async def test_a_journal_of_format_1_is_brought_up_to_date_where_it_lies(tmp_path: Path) -> None:
+    old = [call("a"), replace(call("b", text=LONG, stage="judge"), thinking=LONG[::-1])]
+    path = write_format_1(tmp_path / "j.sqlite", old)
+    for _ in range(2):
+        with open_journal(path) as journal:
+            assert [journal.find(kept.key) for kept in old] == old
+            assert journal.spent_usd() == 0.5
+            assert journal.counter("wall_seconds") == 4.5
+            await journal.record(call("c", cost_usd=0.0))
+            assert journal.find("c") == call("c", cost_usd=0.0)
+
+
+def test_a_journal_of_format_1_that_cannot_be_brought_up_to_date_stays_as_it_was(tmp_path: Path) -> None:
+    path = write_format_1(tmp_path / "j.sqlite", [call("a")])
+    connection = sqlite3.connect(path)
+    # The name that the old table is to get is taken.
+    connection.execute("CREATE TABLE calls_1 (key TEXT)")
+    connection.close()
+    with pytest.raises(RunError, match=r"cannot open the journal .*j\.sqlite"):
+        Journal(path)
+    connection = sqlite3.connect(path)
+    assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+    assert connection.execute("SELECT key FROM calls").fetchall() == [("a",)]
+    connection.close()
+
+
+def test_a_database_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "j.sqlite")
+    connection.execute("CREATE TABLE birds (name TEXT)")
+    connection.close()
+    with pytest.raises(RunError, match=r"j\.sqlite is a database of something else"):
+        Journal(tmp_path / "j.sqlite")
+
+
+@pytest.mark.parametrize("text", ["", "short", LONG, "\N{BIRD}" * 300, "\0" * 300, os.urandom(600).hex()])
+async def test_a_text_comes_back_as_it_was_and_a_long_one_takes_less_room(text: str, tmp_path: Path) -> None:
+    packed = pack(text)
+    assert unpack(packed) == text
+    assert isinstance(packed, bytes) == (len(text) >= 200)
+    if isinstance(packed, bytes):
+        assert len(packed) < len(text.encode())
+
+
+def test_a_text_that_would_not_shrink_stays_as_it_is() -> None:
+    dense = "".join(map(chr, random.Random(1).choices(range(128), k=220)))
+    assert pack(dense) == dense
 
 
 def test_a_journal_of_a_later_format_is_refused(tmp_path: Path) -> None:

@@ -115,7 +115,9 @@ def test_every_import_is_declared() -> None:
     users = [name for extra, names in extras.items() if extra != "dev" for name in names]
     # pydantic-core is pydantic's other half, and pinned by it.
     declared = requirement_names([*PROJECT["project"]["dependencies"], *users]) | {"pydantic-core"}
-    imported = {name.split(".")[0] for path in sources() for name in imports(path)} - {*sys.stdlib_module_names}
+    # `compression` is in the standard library from Python 3.14 on.
+    standard = {*sys.stdlib_module_names, "compression"}
+    imported = {name.split(".")[0] for path in sources() for name in imports(path)} - standard
     distributions = packages_distributions()
     undeclared = {
         module: distributions.get(module, ["not installed"])

@@ -10,11 +10,11 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Final
 
 from preflect.adapters.chat_call import BYTES_PER_TOKEN, Answered, ChatCall, Endpoint
-from preflect.adapters.chat_wire import call_key
 from preflect.adapters.http_post import open_post
+from preflect.adapters.journalled import identified, reply_of
 from preflect.errors import CallError, PreflectError
 from preflect.ports import CallMeter, CallStore, ChatReply, ChatRequest, Gate, Purse, StoredCall
-from preflect.schemas import ChatModelSpec, Provenance, Sampling, SharedLimit
+from preflect.schemas import ChatModelSpec, Sampling, SharedLimit
 from preflect.traffic.adaptive_limit import AdaptiveLimit
 from preflect.traffic.lane import Lane, Line
 from preflect.traffic.pace import Pace
@@ -55,29 +55,13 @@ class OpenAIChat:
 
         Raises: CallError (`call_timeout`, `call_failed`, `content_filter`); StoppedError when no call may start.
         """
-        sampling = self._with_defaults(request.sampling)
-        spec = self._endpoint.spec
-        key = call_key(self.name, self._endpoint.served_model, spec.structured, request, sampling)
+        key, sampling = identified(self.name, self._endpoint.served_model, self._endpoint.spec, request)
         call = self._journal.find(key)
         if call:
             self._endpoint.meter.replayed(self.name)
         else:
             call = await self._ask_once(key, request, sampling)
-        return ChatReply(
-            text=call.text,
-            thinking=call.thinking,
-            finish_reason=call.finish_reason,
-            provenance=Provenance(
-                model=call.served_by, prompt_version=request.prompt_version, call_id=key, sampling=sampling
-            ),
-        )
-
-    def _with_defaults(self, sampling: Sampling) -> Sampling:
-        spec = self._endpoint.spec
-        return sampling.evolve(
-            temperature=spec.temperature if sampling.temperature is None else sampling.temperature,
-            max_tokens=sampling.max_tokens or spec.max_tokens,
-        )
+        return reply_of(call, request, sampling)
 
     async def _ask_once(self, key: str, request: ChatRequest, sampling: Sampling) -> StoredCall:
         """Equal requests that come while one is under way wait for its answer instead of paying again."""

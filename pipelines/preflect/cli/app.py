@@ -11,7 +11,7 @@ from typing import Annotated, Final
 
 import typer
 
-from preflect.cli import check, export, init, run, runs, schema, score, sim
+from preflect.cli import check, export, init, journal, run, runs, schema, score, sim
 from preflect.cli.output import print_result, report_error
 from preflect.errors import PreflectError
 
@@ -46,6 +46,15 @@ _COMMANDS: Final = (
 )
 for _command, _example in _COMMANDS:
     app.command(epilog=f"Example: {_example}")(_command)
+_journal = typer.Typer(
+    name="journal",
+    help="Share, merge and look at the journals of runs: every call to a model, with its reply.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+for _command, _name, _example in journal.COMMANDS:
+    _journal.command(_name, epilog=f"Example: {_example}")(_command)
+app.add_typer(_journal)
 
 
 def _print_version(wanted: bool) -> None:

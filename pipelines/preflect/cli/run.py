@@ -70,10 +70,17 @@ def run(
     skip_bad_rows: Annotated[
         bool, typer.Option("--skip-bad-rows", help="Leave rows that can't be used out, in rejections.parquet.")
     ] = False,
+    replay: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN|FILE", help="Take all replies from the journal of this run or file, and call nothing."
+        ),
+    ] = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a recipe from its first sample to its report."""
+    from preflect.engine.run_folder import find_journal
     from preflect.recipes import load
 
     shortcuts = {
@@ -84,7 +91,12 @@ def run(
     }
     given = [f"{key}={json.dumps(value)}" for key, value in shortcuts.items() if value is not None]
     _carry_out(
-        lambda: load(recipe, [*(overrides or ()), *given], skip_bad_rows=skip_bad_rows),
+        lambda: load(
+            recipe,
+            [*(overrides or ()), *given],
+            skip_bad_rows=skip_bad_rows,
+            replay=None if replay is None else find_journal(replay),
+        ),
         run,
         quiet=quiet,
         as_json=as_json,
@@ -95,6 +107,9 @@ def resume(
     run: Annotated[str, typer.Argument(help="A run's folder, or its name under data/runs/.")],
     overrides: Overrides = None,
     budget_usd: BudgetUsd = None,
+    replay: Annotated[
+        bool, typer.Option("--replay", help="Take all replies from the run's journal, and call nothing.")
+    ] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -109,7 +124,7 @@ def resume(
 
     folder = find_run(run)
     budget = () if budget_usd is None else (f"limits.budget_usd={budget_usd!r}",)
-    plan = plan_to_resume(folder, (*(overrides or ()), *budget))
+    plan = plan_to_resume(folder, (*(overrides or ()), *budget), replay=replay)
     _print_notes(plan)
     with watched(quiet=quiet or as_json) as watch:
         result = go_on(plan, folder, watch)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from preflect.cli.output import AsJson, print_result
+from preflect.cli.output import AsJson, columns_text, print_result
 from preflect.errors import InputError, PreflectError
 
 if TYPE_CHECKING:
@@ -50,12 +50,9 @@ def _row(folder: RunFolder) -> dict[str, Any]:
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
-    """Columns as wide as their widest cell."""
     if not rows:
         return ""
-    lines = [[*rows[0]], *([_cell(value) for value in row.values()] for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+    return columns_text([[*rows[0]], *([_cell(value) for value in row.values()] for row in rows)])
 
 
 def _cell(value: object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from preflect.engine.run_folder import RunFolder
@@ -84,6 +85,8 @@ class Wiring:
     meter: CallMeter
     endpoints: Mapping[str, str]
     """Base URL by model name, for endpoints that the run started itself."""
+    replay: bool = False
+    """Whether the journal alone may answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,8 @@ class Plan:
     """What is allowed in the recipe, and probably not meant."""
     skip_bad_rows: bool = False
     """Whether the run may begin although rows of the input can't be used."""
+    replay: Path | None = None
+    """The journal that must have all replies, the run's own or one to take them from; None: endpoints may be asked."""
     simulated: bool = False
     """Whether any model is simulated, by the recipe or by what its endpoint says of itself."""
 

@@ -115,3 +115,13 @@ def find_run(name: str, runs: Path = RUNS) -> RunFolder:
     known = sorted(path.parent.name for path in runs.glob("*/manifest.json"))
     there = f"the runs under {runs} are {known}" if known else f"there are none under {runs} either: name its folder"
     raise InputError(f"there is no run {name!r}; {there}")
+
+
+def find_journal(name: str) -> Path:
+    """The file at this path, or the journal of the run there or with this name. Raises: InputError."""
+    if Path(name).is_file():
+        return Path(name)
+    folder = find_run(name)
+    if not folder.journal_path.exists():
+        raise InputError(f"the run {folder.path} has no journal: it has called nothing yet")
+    return folder.journal_path

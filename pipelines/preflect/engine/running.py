@@ -17,6 +17,7 @@ from typing import Final, Literal
 from preflect.engine.batches import BatchNotes
 from preflect.engine.counts import count_stages
 from preflect.engine.journal import open_journal
+from preflect.engine.journal_exchange import merge
 from preflect.engine.lock import sole_use
 from preflect.engine.losses import Losses, StageLosses
 from preflect.engine.plan import Plan, calls_of
@@ -26,7 +27,7 @@ from preflect.engine.sitting import Sitting
 from preflect.engine.so_far import steps
 from preflect.engine.storage import write_rejections
 from preflect.engine.traffic import traffic_so_far
-from preflect.errors import BudgetError, InputError, PreflectError, StoppedError
+from preflect.errors import BudgetError, InputError, PreflectError, ReplayMissError, StoppedError
 from preflect.schemas import Manifest, OpenAIModel, Recipe, Rejection, Sample, content_id
 
 WAY_TO_A_MODEL: Final = (
@@ -169,9 +170,10 @@ def _sit(plan: Plan, folder: RunFolder, watch: Watch) -> RunResult:
     with _reasons_kept(folder):
         # A later sitting may bring a larger budget.
         folder.write_recipe(plan.recipe)
-        folder.write_manifest(
-            folder.manifest().evolve(status="running", message="", simulated=plan.simulated, recipe_id=_recipe_id(plan))
-        )
+        began = folder.manifest().evolve(status="running", message="", replay=plan.replay is not None)
+        folder.write_manifest(began.evolve(simulated=plan.simulated, recipe_id=_recipe_id(plan)))
+        if plan.replay is not None and plan.replay != folder.journal_path:
+            merge([plan.replay], folder.journal_path)
         with _timed(folder), plan.services(folder) as endpoints:
             _carry_phases(plan, folder, watch, endpoints)
             rejected = _gather_rejections(plan, folder)
@@ -217,8 +219,7 @@ def _reasons_kept(folder: RunFolder) -> Generator[None]:
         yield
     except StoppedError as error:
         _write_down(folder, "stopped", str(error))
-        larger = " --budget-usd MORE" if isinstance(error, BudgetError) else ""
-        hint = f"everything is kept: go on with `preflect resume {folder.path}{larger}`{_at_endpoints(folder)}"
+        hint = f"everything is kept: {_way_on(error, folder)}{_at_endpoints(folder)}"
         raise type(error)(f"{error}\n{hint}") from error
     except PreflectError as error:
         _write_down(folder, "failed", str(error))
@@ -238,6 +239,20 @@ def _at_endpoints(folder: RunFolder) -> str:
         return ""
     requests, batches = sum(len(batch.lines) for batch in sent), "1 batch" if len(sent) == 1 else f"{len(sent)} batches"
     return f"; left at work at the endpoint, to be picked up then: {batches} ({requests:,} requests)"
+
+
+def _way_on(error: StoppedError, folder: RunFolder) -> str:
+    resume = f"`preflect resume {folder.path}"
+    match error:
+        case BudgetError():
+            return f"go on with {resume} --budget-usd MORE`"
+        case ReplayMissError():
+            return (
+                f"ask the models for what is missing with {resume}`, or bring it from a journal that has it with "
+                f"`preflect journal import FILE --into {folder.path}` and go on with {resume} --replay`"
+            )
+        case _:
+            return f"go on with {resume}`"
 
 
 def _write_down(folder: RunFolder, status: Literal["stopped", "failed"], message: str) -> None:

@@ -59,6 +59,8 @@ class Sitting:
             meter = Meter(total)
             models = self.plan.recipe.models
             meter.expect(self.plan.names, [name for name in models if isinstance(models[name], ChatModelSpec)])
+            if self.plan.simulated:
+                journal.mark_simulated()
             tools = Tools(sitting=self, journal=journal, budget=budget, gate=RunGate(), meter=meter)
             try:
                 yield tools
@@ -89,6 +91,7 @@ class Tools:
             gate=self.gate,
             meter=self.meter,
             endpoints=self.sitting.endpoints,
+            replay=self.sitting.plan.replay is not None,
         )
 
     def tick(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -28,7 +28,7 @@ _REJECTIONS: Final = pl.Schema({**table_schema(Rejection), "sample": pl.String()
 
 def write_samples(path: Path, samples: Iterable[Sample]) -> None:
     """Write one Parquet file, whole or not at all, with one row per sample in the order given."""
-    _write(path, table_schema(Sample), samples, partial(table_of, Sample))
+    write_table(path, table_schema(Sample), samples, partial(table_of, Sample))
 
 
 def read_samples(paths: Iterable[Path]) -> Iterator[Sample]:
@@ -62,7 +62,7 @@ def causes_of_loss(samples: Sequence[Path], rejections: Path) -> frozenset[str]:
 
 def write_rejections(path: Path, rows: Iterable[tuple[Rejection, Sample | None]]) -> None:
     """Write what was rejected, each with the sample as it stood where there was one, as JSON in column `sample`."""
-    _write(path, _REJECTIONS, rows, _rejection_table)
+    write_table(path, _REJECTIONS, rows, _rejection_table)
 
 
 def read_rejections(path: Path) -> Iterator[tuple[Rejection, Sample | None]]:
@@ -80,27 +80,45 @@ def _rejection_table(rows: list[tuple[Rejection, Sample | None]]) -> pl.DataFram
     return table.with_columns(pl.Series("sample", texts, dtype=pl.String))
 
 
-def _write(path: Path, schema: pl.Schema, items: Iterable[T], to_table: Callable[[list[T]], pl.DataFrame]) -> None:
+def write_table(
+    path: Path,
+    schema: pl.Schema,
+    items: Iterable[T],
+    to_table: Callable[[list[T]], pl.DataFrame],
+    row_group: int = ROW_GROUP,
+) -> None:
+    """Write one Parquet file, whole or not at all, from as many items at a time as a row group has."""
+
     def tables(
         _columns: list[str] | None, _predicate: pl.Expr | None, _rows: int | None, _size: int | None
     ) -> Iterator[pl.DataFrame]:
-        return map(to_table, _batches(items))
+        return map(to_table, _batches(items, row_group))
 
     with atomic_write(path) as temporary:
         # Streamed table by table: a whole run's rejections need not fit in memory.
-        register_io_source(tables, schema=schema).sink_parquet(temporary, row_group_size=ROW_GROUP)
+        register_io_source(tables, schema=schema).sink_parquet(temporary, row_group_size=row_group)
 
 
-def _batches(items: Iterable[T]) -> Iterator[list[T]]:
+def read_schema(path: Path) -> pl.Schema:
+    """The columns of a file. Raises: DataError as `read_samples` does."""
+    return _collected(path, pl.scan_parquet(path).head(0)).schema
+
+
+def read_tables(path: Path, row_group: int = ROW_GROUP) -> Iterator[pl.DataFrame]:
+    """The rows of a file, so many at a time. Raises: DataError as `read_samples` does."""
+    table = pl.scan_parquet(path)
+    for start in range(0, count_rows([path]), row_group):
+        yield _collected(path, table.slice(start, row_group))
+
+
+def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
     rest = iter(items)
-    while batch := list(islice(rest, ROW_GROUP)):
+    while batch := list(islice(rest, size)):
         yield batch
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    table = pl.scan_parquet(path)
-    for start in range(0, count_rows([path]), ROW_GROUP):
-        yield from enumerate(_collected(path, table.slice(start, ROW_GROUP)).iter_rows(named=True), start)
+    return enumerate(chain.from_iterable(table.iter_rows(named=True) for table in read_tables(path)))
 
 
 def _collected(path: Path, table: pl.LazyFrame) -> pl.DataFrame:

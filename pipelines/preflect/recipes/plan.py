@@ -17,6 +17,7 @@ from preflect.adapters.reachability import check_endpoint
 from preflect.adapters.reading import InputSurvey, read_samples, survey
 from preflect.adapters.shipped import shipped
 from preflect.adapters.sim_process import simulated_endpoint
+from preflect.engine.journal_exchange import check_source
 from preflect.engine.local import LocalRunner
 from preflect.engine.plan import Connected, Phase, Plan, Runner, Wiring
 from preflect.engine.run_folder import RunFolder
@@ -34,10 +35,13 @@ from preflect.schemas import Manifest, OpenAIModel, Recipe, SimModel
 ENTRY: Final = "preflect.recipes.plan:plan_of_run"
 
 
-def load(path: Path | str, overrides: Sequence[str] = (), *, skip_bad_rows: bool = False) -> Plan:
+def load(
+    path: Path | str, overrides: Sequence[str] = (), *, skip_bad_rows: bool = False, replay: Path | None = None
+) -> Plan:
     """A plan of the recipe in `path`: recipe, input and endpoints are checked, no model is called.
 
-    Args: overrides are `a.b.c=VALUE`; skip_bad_rows lets a run begin although rows of the input can't be used.
+    Args: overrides are `a.b.c=VALUE`; skip_bad_rows lets a run begin although rows of the input can't be used; replay
+    is a journal, or what was exported of one, that must have all replies: then no endpoint and no key is needed.
     Raises: RecipeError, DataError or InputError with every fault found, its place and its remedy.
     """
     loaded = load_recipe(Path(path), overrides)
@@ -48,9 +52,10 @@ def load(path: Path | str, overrides: Sequence[str] = (), *, skip_bad_rows: bool
         raise DataError(found.complaint(loaded.recipe.input.path))
     notes = (*found.notes, *check_order(recipe, has_response=found.has_response, source=loaded.source))
     check_students(recipe, loaded.source)
-    simulated = check_endpoints(recipe, loaded.source)
+    simulated = check_source(replay) if replay else check_endpoints(recipe, loaded.source)
     notes = (*notes, *notes_on_telemetry())
-    return replace(make_plan(recipe, found, simulated=simulated), notes=notes, skip_bad_rows=skip_bad_rows)
+    plan = make_plan(recipe, found, simulated=simulated, replay=replay)
+    return replace(plan, notes=notes, skip_bad_rows=skip_bad_rows)
 
 
 def _check_engine(recipe: Recipe) -> None:
@@ -86,37 +91,42 @@ def _with_absolute_input(loaded: LoadedRecipe, base: Path) -> Recipe:
     return recipe.evolve(input=recipe.input.evolve(path=str(found.resolve())))
 
 
-def make_plan(recipe: Recipe, found: InputSurvey, *, simulated: bool = False) -> Plan:
+def make_plan(recipe: Recipe, found: InputSurvey, *, simulated: bool = False, replay: Path | None = None) -> Plan:
     """A plan of a recipe whose input was surveyed.
 
-    Args: simulated says that an endpoint is known to be a simulated one, though the recipe does not say so.
+    Args: simulated says that an endpoint is known to be a simulated one, though the recipe does not say so; replay as
+    in `load`.
     """
-    return _plan(recipe, found.rows, found.sha256, simulated=simulated)
+    return _plan(recipe, found.rows, found.sha256, simulated=simulated, replay=replay)
 
 
 def plan_of_run(path: str) -> Plan:
     """The plan of a run under way, made again in another process: nothing is checked anew."""
     folder = RunFolder(Path(path))
     manifest = folder.manifest()
-    return _plan(folder.recipe(), manifest.input_rows, manifest.input_sha256, simulated=manifest.simulated)
+    replay = folder.journal_path if manifest.replay else None
+    rows, sha256 = manifest.input_rows, manifest.input_sha256
+    return _plan(folder.recipe(), rows, sha256, simulated=manifest.simulated, replay=replay)
 
 
-def plan_to_resume(folder: RunFolder, overrides: Sequence[str] = ()) -> Plan:
+def plan_to_resume(folder: RunFolder, overrides: Sequence[str] = (), *, replay: bool = False) -> Plan:
     """The plan of a run that stopped, its input and endpoints checked as at the start.
 
-    Args: overrides are `a.b.c=VALUE` for limits and the way to a model; what was spent before counts in.
+    Args: overrides are `a.b.c=VALUE` for limits and the way to a model; what was spent before counts in. With replay,
+    the run's own journal must have all replies.
     Raises: InputError, RecipeError.
     """
     loaded = load_recipe(folder.recipe_path, overrides)
     _check_overrides(loaded.source)
     manifest = folder.manifest()
-    simulated = False
+    # What was simulated once stays so, whatever answers now; so does what an imported journal has of the simulator.
+    simulated = manifest.simulated or (folder.journal_path.exists() and check_source(folder.journal_path))
     if manifest.status != "done":
         _check_engine(loaded.recipe)
         check_students(loaded.recipe, loaded.source)
-        simulated = check_endpoints(loaded.recipe, loaded.source)
-    # What was simulated once stays so, whatever answers now.
-    plan = make_plan(loaded.recipe, survey(loaded.recipe.input), simulated=manifest.simulated or simulated)
+        simulated |= not replay and check_endpoints(loaded.recipe, loaded.source)
+    own = folder.journal_path if replay else None
+    plan = make_plan(loaded.recipe, survey(loaded.recipe.input), simulated=simulated, replay=own)
     notes = (*_changes(plan, manifest), *notes_on_telemetry())
     return replace(plan, notes=notes, skip_bad_rows=manifest.skipped_bad_rows)
 
@@ -144,7 +154,7 @@ def _changes(plan: Plan, manifest: Manifest) -> Iterator[str]:
             )
 
 
-def _plan(recipe: Recipe, rows: int, sha256: str, *, simulated: bool) -> Plan:
+def _plan(recipe: Recipe, rows: int, sha256: str, *, simulated: bool, replay: Path | None) -> Plan:
     runner: Runner = LocalRunner() if recipe.engine == "local" else DistilabelRunner()
     return Plan(
         recipe=recipe,
@@ -152,12 +162,13 @@ def _plan(recipe: Recipe, rows: int, sha256: str, *, simulated: bool) -> Plan:
         input_sha256=sha256,
         read=partial(read_samples, recipe.input),
         connect=partial(_connect, recipe),
-        services=partial(_services, recipe),
+        services=partial(_services, recipe, replay is not None),
         runner=runner,
         entry=ENTRY,
         export=export,
         report=report,
         prompts=_prompts(recipe),
+        replay=replay,
         simulated=simulated or any(isinstance(model, SimModel) for model in recipe.models.values()),
     )
 
@@ -176,16 +187,16 @@ def _prompts(recipe: Recipe) -> dict[str, str]:
 
 
 @contextmanager
-def _services(recipe: Recipe, folder: RunFolder) -> Generator[Mapping[str, str]]:
-    with run_exported(recipe, folder), _simulators(recipe, folder) as endpoints:
+def _services(recipe: Recipe, replay: bool, folder: RunFolder) -> Generator[Mapping[str, str]]:
+    with run_exported(recipe, folder), _simulators(recipe, replay, folder) as endpoints:
         yield endpoints
 
 
 @contextmanager
-def _simulators(recipe: Recipe, folder: RunFolder) -> Generator[Mapping[str, str]]:
-    """The simulated endpoint, if a model is of that kind: one process for all of them."""
+def _simulators(recipe: Recipe, replay: bool, folder: RunFolder) -> Generator[Mapping[str, str]]:
+    """The simulated endpoint, if a model is of that kind and may be asked: one process for all of them."""
     simulated = {name: model for name, model in recipe.models.items() if isinstance(model, SimModel)}
-    if not simulated:
+    if replay or not simulated:
         yield {}
         return
     known = [shipped("seeds/instructions.jsonl")]

@@ -10,6 +10,7 @@ from typing import TypedDict
 from preflect.adapters.batch_chat import open_batch_chat
 from preflect.adapters.openai import open_chat
 from preflect.adapters.reachability import secret_of
+from preflect.adapters.replay import ReplayedChat
 from preflect.adapters.sim_process import simulated_name
 from preflect.curation.dedup import Dedup
 from preflect.engine.plan import Connected, Phase, Wiring, stage_names
@@ -72,6 +73,9 @@ async def _opened(recipe: Recipe, phase: Phase, wiring: Wiring) -> AsyncGenerato
 async def _open_models(
     recipe: Recipe, chat: Mapping[str, ChatModelSpec], wiring: Wiring
 ) -> AsyncGenerator[Mapping[str, ChatModel]]:
+    if wiring.replay:
+        yield {name: _replayed(name, model, wiring) for name, model in chat.items()}
+        return
     in_batches = {n: m for n, m in chat.items() if isinstance(m, OpenAIModel) and m.mode == "batch"}
     means: _Means = {
         "addresses": {name: _address(name, model, wiring) for name, model in chat.items()},
@@ -92,10 +96,19 @@ async def _open_models(
         yield {**at_once, **later}
 
 
+def _replayed(name: str, model: ChatModelSpec, wiring: Wiring) -> ReplayedChat:
+    served = _served_model(name, model)
+    return ReplayedChat(name=name, served_model=served, spec=model, journal=wiring.journal, meter=wiring.meter)
+
+
 def _address(name: str, model: ChatModelSpec, wiring: Wiring) -> tuple[str, str, str]:
     if isinstance(model, OpenAIModel):
-        return model.base_url, secret_of(name, model), model.model
-    return wiring.endpoints[name], "", simulated_name(name)
+        return model.base_url, secret_of(name, model), _served_model(name, model)
+    return wiring.endpoints[name], "", _served_model(name, model)
+
+
+def _served_model(name: str, model: ChatModelSpec) -> str:
+    return model.model if isinstance(model, OpenAIModel) else simulated_name(name)
 
 
 def per_sample_stage(  # noqa: PLR0911  (one return a stage)

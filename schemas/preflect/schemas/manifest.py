@@ -78,6 +78,8 @@ class Manifest(Schema):
     input_sha256: str
     input_rows: int = 0
     input_rejected: int = 0
+    replay: bool = False
+    """Whether its last sitting had all replies from the journal, and could call nothing."""
     skipped_bad_rows: bool = False
     """Whether the run was told to leave rows out that it could not use."""
     recipe_id: str
