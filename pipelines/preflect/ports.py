@@ -215,15 +215,30 @@ class BatchStore(Protocol):
         ...
 
 
+class Hold(Protocol):
+    """Money set aside for one request; said once, what it cost is spent and the rest is free again.
+
+    Never said, all of it is spent once the request was sent, since it may be billed; before that, nothing is.
+    """
+
+    def sent(self) -> None:
+        """The request goes out now."""
+        ...
+
+    def settle(self, cost_usd: float) -> None:
+        """It cost so much, and the call that goes to the journal says so; 0 where it was refused."""
+        ...
+
+    def lose(self, cost_usd: float) -> None:
+        """It cost so much, and brought nothing that the journal could keep."""
+        ...
+
+
 class Purse(Protocol):
     """A hard limit on money."""
 
-    def hold(self, most_usd: float) -> AbstractAsyncContextManager[None]:
-        """Set the most that a call can cost aside until it's settled. Raises: BudgetError."""
-        ...
-
-    def spend(self, cost_usd: float) -> None:
-        """What a finished call did cost."""
+    def hold(self, most_usd: float) -> AbstractAsyncContextManager[Hold]:
+        """Set the most that one request can cost aside, for each try anew. Raises: BudgetError."""
         ...
 
 

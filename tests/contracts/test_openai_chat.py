@@ -301,7 +301,6 @@ async def test_only_an_option_that_is_refused_is_put_otherwise(tmp_path: Path, m
         b'{"choices": [{"message": null}]}',
         b'{"choices": [{"message": {"content": 42}}]}',
         b'{"choices": [{"message": {"content": "x", "reasoning": ["a"]}}]}',
-        b'{"choices": [{"message": {"content": "x"}}], "usage": "n"}',
         b"[1, 2]",
         b"<html>busy</html>",
     ],

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,6 +13,8 @@ from ruamel.yaml import YAML
 from preflect.adapters.reading import survey
 from preflect.adapters.shipped import shipped, shipped_names
 from preflect.recipes import check_order
+from preflect.recipes.locate import Source
+from preflect.recipes.prices import with_prices
 from preflect.schemas import OpenAIModel, PpmStudent, Recipe, SimModel
 
 NAMES = ("quickstart", "selective_reflection", "ultrafeedback")
@@ -94,9 +97,10 @@ def test_the_quickstart_shows_the_whole_chain() -> None:
 
 
 @pytest.mark.parametrize("name", ["selective_reflection", "ultrafeedback"])
-def test_a_paid_model_has_a_price_a_key_s_name_and_a_budget_above_it(name: str) -> None:
-    recipe = recipe_of(name)
+def test_the_price_of_a_paid_model_is_known_and_a_budget_set_above_it(name: str) -> None:
+    recipe, notes = with_prices(recipe_of(name), Source(name, {}), (), datetime.now(UTC))
     paid = [m for m in recipe.models.values() if isinstance(m, OpenAIModel) and m.api_key_env]
     assert paid
-    assert all(model.price.input > 0 and model.price.output > 0 for model in paid)
+    assert all(model.price and model.price.input > 0 and model.price.output > 0 for model in paid)
     assert recipe.limits.budget_usd
+    assert notes == ()

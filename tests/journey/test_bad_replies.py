@@ -202,6 +202,39 @@ def test_a_spent_budget_stops_the_run_and_a_larger_one_lets_it_go_on(
     assert sum(count.cost_usd for count in RunFolder(run).manifest().calls) == pytest.approx(0.6)
 
 
+def test_what_broken_replies_may_have_cost_counts_against_the_budget_in_every_sitting(
+    tmp_path: Path, preflect: Run, serve: Serve, write_recipe: WriteRecipe
+) -> None:
+    broken: list[str] = []
+
+    def answer(asked: str) -> Reply:
+        if "3" not in asked:
+            return said(f"A robin: {asked}")
+        broken.append(asked)
+        return Reply(b'{"choices": [{"message": {"content": "A ro')
+
+    endpoint = serve(answer)
+    # A reply costs 0.02 USD by its count; one that can't be read the most that it can: 0.05.
+    spec = teacher(endpoint, price={"output": 1000}, max_tokens=50, concurrency=1)
+    birds = [f"Name bird number {number}." for number in range(3, 33)]
+    recipe = write_recipe(input=write_rows(tmp_path, *birds), models=spec, stages=RESPOND, limits={"max_rejected": 1})
+    run = tmp_path / "run"
+    stopped = preflect("run", recipe, "--run", run, "--budget-usd", "0.4")
+    assert stopped.returncode == 3, stopped.stderr
+    asked, lost_usd = len(endpoint.asked), 0.05 * len(broken)
+    spent_usd = lost_usd + 0.02 * (asked - len(broken))
+    assert f"pass the budget of 0.40 USD, of which {spent_usd:.6f} are spent" in stopped.stderr
+    assert broken
+    assert spent_usd <= 0.4
+    manifest = RunFolder(run).manifest()
+    assert (manifest.lost_usd, manifest.cost_usd) == (pytest.approx(lost_usd), pytest.approx(spent_usd))
+    shown = preflect("show", run).stdout
+    assert f"lost     up to ${lost_usd:.4f} of it, for requests that brought no usable reply" in shown
+    assert "prices   teacher: the recipe" in shown
+    assert preflect("resume", run).returncode == 3
+    assert len(endpoint.asked) == asked
+
+
 # Secrets
 
 KEY = "sk-0123456789-very-secret"

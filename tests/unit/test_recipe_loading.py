@@ -554,22 +554,6 @@ def test_an_export_that_cannot_come_about_is_pointed_out() -> None:
     )
 
 
-def test_a_model_that_no_budget_stops_is_pointed_out() -> None:
-    text = (
-        "name: d\ninput: {path: x}\nmodels:\n  odd: {kind: openai, model: a, api_key_env: A}\n"
-        "  idle: {kind: openai, model: b, api_key_env: A}\n  own: {kind: openai, model: c}\n  sim: {kind: sim}\n"
-        "  dear: {kind: openai, model: d, api_key_env: A, price: {output: 2}}\n"
-        "stages: [{stage: respond, models: [odd, dear, own, sim]}]\n"
-    )
-    assert notes(text) == ()
-    assert notes(text + "limits: {budget_usd: 5}\n") == (
-        (
-            "recipe.yaml:4: model 'odd' has no price, so its calls count as $0 and no budget stops them; add "
-            "`price: {input: …, output: …}` in dollars per million tokens"
-        ),
-    )
-
-
 def test_without_a_file_the_order_is_checked_all_the_same() -> None:
     recipe = read_recipe(write(GOOD)).evolve(models={})
     with pytest.raises(

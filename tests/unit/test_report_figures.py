@@ -258,6 +258,19 @@ def test_traffic_that_was_hard_stands_by_model_beside_its_calls() -> None:
     )
 
 
+def test_cached_and_reasoning_tokens_and_lost_money_are_shown_where_there_are_any() -> None:
+    calls = [calls_of("respond", 10, (1000, 2000), 0.1, 5.0).evolve(cached_tokens=600, reasoning_tokens=1500)]
+    table = calls_table(a_manifest(calls=calls).evolve(lost_usd=0.2))
+    assert [column.title for column in table.columns][2:7] == [
+        "Calls", "Tokens in", "Of them cached", "Tokens out", "Of them reasoning",
+    ]  # fmt: skip
+    assert table.rows == (
+        ("respond", "teacher", "10", "1,000", "600", "2,000", "1,500", "$0.10", "0.5"),
+        ("No usable reply", "", "–", "–", "–", "–", "–", "up to $0.20", "–"),  # noqa: RUF001  the dash of no value
+    )
+    assert table.total == ("Total", "", "10", "1,000", "600", "2,000", "1,500", "$0.30", "0.5")
+
+
 def test_selections_say_how_often_the_rewrite_won() -> None:
     sample = a_sample(1)
     lost = sample.evolve(selections=(sample.selections[0].evolve(rewrite_won=False),))

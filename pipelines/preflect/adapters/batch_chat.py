@@ -13,7 +13,8 @@ from preflect.adapters.batch_means import Means
 from preflect.adapters.batch_office import BatchOffice, batch_client
 from preflect.adapters.batch_post import BatchPost, Reply
 from preflect.adapters.batch_wire import Fault, request_line
-from preflect.adapters.chat_wire import call_key, reply_style, request_body
+from preflect.adapters.chat_wire import reply_style, request_body
+from preflect.adapters.journalled import identified, reply_of
 from preflect.adapters.refusals import refused_options
 from preflect.errors import CallError
 from preflect.ports import (
@@ -27,7 +28,8 @@ from preflect.ports import (
     SentLine,
     StoredCall,
 )
-from preflect.schemas import OpenAIModel, Provenance, Sampling
+from preflect.schemas import OpenAIModel, Sampling
+from preflect.scoring.cost import most_usd
 
 MOST_TRIES: Final = 4
 """Batches that a request is put into before it counts as failed."""
@@ -57,28 +59,14 @@ class BatchChat:
 
         Raises: CallError (`call_failed`, `call_timeout`, `content_filter`); StoppedError when the run stops meanwhile.
         """
-        means, sampling = self._means, self._with_defaults(request.sampling)
-        key = call_key(means.model, means.served_model, means.spec.structured, request, sampling)
+        means = self._means
+        key, sampling = identified(means.model, means.served_model, means.spec, request)
         call = means.journal.find(key)
         if call:
             means.meter.replayed(means.model)
         else:
             call = await self._ask(key, request, sampling)
-        return ChatReply(
-            text=call.text,
-            thinking=call.thinking,
-            finish_reason=call.finish_reason,
-            provenance=Provenance(
-                model=call.served_by, prompt_version=request.prompt_version, call_id=key, sampling=sampling
-            ),
-        )
-
-    def _with_defaults(self, sampling: Sampling) -> Sampling:
-        spec = self._means.spec
-        return sampling.evolve(
-            temperature=spec.temperature if sampling.temperature is None else sampling.temperature,
-            max_tokens=sampling.max_tokens or spec.max_tokens,
-        )
+        return reply_of(call, request, sampling)
 
     async def _ask(self, key: str, request: ChatRequest, sampling: Sampling) -> StoredCall:
         """Put the request into one batch after another until it's answered."""
@@ -111,9 +99,9 @@ class BatchChat:
         means, refused = self._means, self._refused
         body = request_body(means.served_model, means.spec.structured, request, sampling, refused)
         # No token is shorter than a byte, so the body's bytes bound the prompt's tokens.
-        most_usd = means.cost_usd(len(orjson.dumps(body)), sampling.max_tokens or means.spec.max_tokens)
-        line = SentLine(key=key, stage=request.stage, sample_id=request.sample_id, most_usd=most_usd)
-        async with means.purse.hold(most_usd):
+        most = most_usd(means.price, len(orjson.dumps(body)), sampling.max_tokens or means.spec.max_tokens)
+        line = SentLine(key=key, stage=request.stage, sample_id=request.sample_id, most_usd=most)
+        async with means.purse.hold(most):
             means.gate.raise_if_closed()
             # While this one waited for money, its like may have been answered or sent.
             call = means.journal.find(key)

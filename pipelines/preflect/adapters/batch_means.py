@@ -8,8 +8,8 @@ from typing import Final
 from preflect.adapters.chat_wire import Completion
 from preflect.ports import BatchStore, CallMeter, CallStore, Gate, Purse, SentLine, StoredCall
 from preflect.schemas import OpenAIModel, Price
+from preflect.scoring.cost import Usage, batched, cost_usd
 
-BATCH_DISCOUNT: Final = 0.5
 BYTES_PER_TOKEN: Final = 4
 """Rough size of a token, where no endpoint has counted yet."""
 
@@ -30,19 +30,14 @@ class Means:
     meter: CallMeter
 
     @property
-    def price(self) -> Price:
+    def price(self) -> Price | None:
         """US dollars per million tokens in a batch."""
         usual = self.spec.price
-        return self.spec.batch.price or Price(input=usual.input * BATCH_DISCOUNT, output=usual.output * BATCH_DISCOUNT)
-
-    def cost_usd(self, prompt_tokens: int, completion_tokens: int) -> float:
-        """What so many tokens cost in a batch."""
-        price = self.price
-        return (prompt_tokens * price.input + completion_tokens * price.output) / 1_000_000
+        return self.spec.batch.price or (None if usual is None else batched(usual))
 
     def stored(self, line: SentLine, reply: Completion, latency_s: float) -> StoredCall:
         """A reply as it's kept; where the endpoint counts no tokens, it costs what was set aside."""
-        tokens_in, tokens_out = reply.usage or (0, len(reply.text) // BYTES_PER_TOKEN)
+        usage = reply.usage or Usage(prompt_tokens=0, completion_tokens=len(reply.text) // BYTES_PER_TOKEN)
         return StoredCall(
             key=line.key,
             model=self.model,
@@ -52,8 +47,10 @@ class Means:
             thinking=reply.thinking,
             finish_reason=reply.finish_reason,
             served_by=reply.model or self.served_model,
-            prompt_tokens=tokens_in,
-            completion_tokens=tokens_out,
-            cost_usd=self.cost_usd(tokens_in, tokens_out) if reply.usage else line.most_usd,
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            cost_usd=cost_usd(self.price, usage) if reply.usage else line.most_usd,
             latency_s=latency_s,
+            cached_tokens=usage.cached_tokens,
+            reasoning_tokens=usage.reasoning_tokens,
         )

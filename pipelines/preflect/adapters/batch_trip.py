@@ -77,6 +77,8 @@ class Trip:
         new = [call for call in calls if self.means.journal.find(call.key) is None]
         await asyncio.gather(*map(self.means.journal.record, new))
         for call in new:
-            self.means.purse.spend(call.cost_usd)
+            # What was set aside for it is free again when its caller has the reply: for a moment both count.
+            async with self.means.purse.hold(0.0) as paid:
+                paid.settle(call.cost_usd)
         for call in calls:
             self.deliver(call)

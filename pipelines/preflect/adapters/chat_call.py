@@ -15,8 +15,10 @@ from preflect.adapters.chat_wire import BadBodyError, Completion, read_completio
 from preflect.adapters.http_post import HttpPost
 from preflect.adapters.refusals import ignored_options, read_refusal, refused_options
 from preflect.errors import CallError
-from preflect.ports import CallMeter, ChatRequest, Gate
+from preflect.ports import CallMeter, ChatRequest, Gate, Hold, Purse
+from preflect.prompts import format_directions
 from preflect.schemas import ChatModelSpec, Sampling
+from preflect.scoring.cost import cost_usd, most_usd
 from preflect.traffic.lane import HttpReply, Lane, Line, Ticket, backoff_s
 from preflect.traffic.latencies import Latencies
 from preflect.traffic.told import throttle_pause_s
@@ -43,6 +45,7 @@ class Endpoint:
     line: Line
     gate: Gate
     meter: CallMeter
+    purse: Purse
     rng: random.Random
     refused: frozenset[str] = frozenset()
     latencies: Latencies = field(default_factory=Latencies)
@@ -58,9 +61,10 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A completion, and the seconds from request to reply of the attempt that brought it."""
+    """A completion with its cost, and the seconds from request to reply of the attempt that brought it."""
 
     completion: Completion
+    cost_usd: float
     latency_s: float
 
 
@@ -79,6 +83,8 @@ class ChatCall:
     """The options that `body` leaves out."""
     _style: str = field(init=False)
     """How `body` asks for the parts of the reply."""
+    _held: Hold | None = None
+    """What is set aside for the attempt under way."""
     _deadline: float = float("inf")
     _bad_bodies: int = 0
     _last_words: str = ""
@@ -108,18 +114,43 @@ class ChatCall:
         ticket = Ticket(self._send, self.urgency, self.estimated_tokens)
         attempt = 1
         while True:
-            reply = await self._posted(ticket)
-            try:
-                if reply.status == _OK:
-                    return self._answered(reply, ticket)
-                wait_s = self._wait_after(reply, attempt)
-            except BadBodyError as error:
-                wait_s = self._wait_after_bad_body(error, attempt)
+            answer = await self._attempt(ticket, attempt)
+            if isinstance(answer, Answered):
+                return answer
             self.endpoint.meter.retried(self.endpoint.name)
-            if wait_s:
+            if answer:
                 async with self._by_deadline():
-                    await _sleep(wait_s, self.endpoint.gate)
+                    await _sleep(answer, self.endpoint.gate)
             attempt += 1
+
+    async def _attempt(self, ticket: Ticket, attempt: int) -> Answered | float:
+        """The answer, or the seconds until the next attempt; what it cost is settled, or lost.
+
+        What was sent and never answered is left unsettled: all that it could cost counts.
+        """
+        price, most = self.endpoint.spec.price, self._most_usd()
+        async with self.endpoint.purse.hold(most) as held:
+            self._held = held
+            reply = await self._posted(ticket)
+            if reply.status != _OK:
+                if reply.status or reply.unsent:
+                    held.settle(0.0)
+                return self._wait_after(reply, attempt)
+            try:
+                completion = read_completion(reply.body)
+            except BadBodyError as error:
+                held.lose(cost_usd(price, error.usage) if error.usage else most)
+                return self._wait_after_bad_body(error, attempt)
+            cost = cost_usd(price, completion.usage) if completion.usage else most
+            held.settle(cost)
+            return self._answered(reply, completion, cost, ticket)
+
+    def _most_usd(self) -> float:
+        """With directions for a format that the endpoint may turn out to refuse."""
+        schema = self.request.json_schema
+        extra = len(format_directions(schema, "tags").encode()) if schema and self.endpoint.spec.price else 0
+        limit = self.sampling.max_tokens or self.endpoint.spec.max_tokens
+        return most_usd(self.endpoint.spec.price, len(self.body) + extra, limit)
 
     async def _posted(self, ticket: Ticket) -> HttpReply:
         post = self.endpoint.lane.post(self.endpoint.line, ticket)
@@ -134,17 +165,19 @@ class ChatCall:
             self._deadline = asyncio.get_running_loop().time() + self.endpoint.spec.timeout_s
             self.sent.set()
             self.endpoint.meter.started(self.endpoint.name)
+        if self._held:
+            self._held.sent()
         if self._without != self.endpoint.refused:
             self._build()
         return await self.endpoint.post.send(self.body, self._deadline)
 
-    def _answered(self, reply: HttpReply, ticket: Ticket) -> Answered:
-        answered = Answered(read_completion(reply.body), reply.seconds)
-        self.endpoint.refused |= ignored_options(self._style, answered.completion)
-        self.endpoint.latencies.add(reply.seconds)
-        if answered.completion.usage:
-            self.endpoint.lane.correct(self.endpoint.line, sum(answered.completion.usage) - ticket.tokens)
-        return answered
+    def _answered(self, reply: HttpReply, completion: Completion, cost: float, ticket: Ticket) -> Answered:
+        endpoint = self.endpoint
+        endpoint.refused |= ignored_options(self._style, completion)
+        endpoint.latencies.add(reply.seconds)
+        if used := completion.usage:
+            endpoint.lane.correct(endpoint.line, used.prompt_tokens + used.completion_tokens - ticket.tokens)
+        return Answered(completion, cost, reply.seconds)
 
     def _wait_after(self, reply: HttpReply, attempt: int) -> float:
         """Seconds until the next attempt. Raises: CallError when there must be none."""

@@ -6,18 +6,26 @@ import json
 import re
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import orjson
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from preflect.ports import ChatRequest
 from preflect.prompts import format_directions
 from preflect.schemas import Message, Sampling, content_id
+from preflect.scoring.cost import Usage
 
 
 class BadBodyError(ValueError):
-    """The endpoint answered 200 with a body that is no completion."""
+    """The endpoint answered 200 with a body that is no completion.
+
+    `usage` is what it counted all the same, None where that can't be read.
+    """
+
+    def __init__(self, message: str, usage: Usage | None = None) -> None:
+        super().__init__(message)
+        self.usage = usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +36,8 @@ class Completion:
     thinking: str | None
     finish_reason: str
     model: str
-    usage: tuple[int, int] | None
-    """Tokens of the prompt and of the completion; None where the endpoint does not count."""
+    usage: Usage | None
+    """None where the endpoint does not count."""
 
 
 class _Part(BaseModel):
@@ -54,9 +62,49 @@ class _Choice(BaseModel):
     finish_reason: str | None = None
 
 
+def _or_none(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    """What can't be read counts as not said: no reason to lose a reply that is paid for."""
+    try:
+        return validate(value)
+    except ValidationError:
+        return None
+
+
+_Lenient: Final = WrapValidator(_or_none)
+_Count = Annotated[Annotated[int, Field(ge=0)] | None, _Lenient]
+
+
+class _Details(BaseModel):
+    cached_tokens: _Count = None
+    cache_write_tokens: _Count = None
+    reasoning_tokens: _Count = None
+
+
 class _Usage(BaseModel):
     prompt_tokens: int = Field(ge=0)
-    completion_tokens: int = Field(default=0, ge=0)
+    completion_tokens: int = Field(ge=0)
+    total_tokens: _Count = None
+    prompt_tokens_details: Annotated[_Details | None, _Lenient] = None
+    completion_tokens_details: Annotated[_Details | None, _Lenient] = None
+    prompt_cache_hit_tokens: _Count = None
+    """DeepSeek's word for cached tokens."""
+    cost: Annotated[Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, _Lenient] = None
+    """What OpenRouter charged, in dollars."""
+
+    def counted(self) -> Usage:
+        """Parts are never more than their whole; xAI and Gemini count thoughts in the total alone, and bill them."""
+        read, wrote = self.prompt_tokens_details or _Details(), self.completion_tokens_details or _Details()
+        cached = min(read.cached_tokens or self.prompt_cache_hit_tokens or 0, self.prompt_tokens)
+        written = min(read.cache_write_tokens or 0, self.prompt_tokens - cached)
+        completion = max(self.completion_tokens, (self.total_tokens or 0) - self.prompt_tokens)
+        return Usage(
+            prompt_tokens=self.prompt_tokens,
+            completion_tokens=completion,
+            cached_tokens=cached,
+            cache_write_tokens=written,
+            reasoning_tokens=min(wrote.reasoning_tokens or 0, completion),
+            charged_usd=self.cost,
+        )
 
 
 class _Body(BaseModel):
@@ -64,7 +112,7 @@ class _Body(BaseModel):
 
     choices: list[_Choice] = Field(min_length=1)
     model: str | None = None
-    usage: _Usage | None = None
+    usage: Annotated[_Usage | None, _Lenient] = None
 
 
 STYLES: Final = ("json_schema", "json_object", "tags")
@@ -151,7 +199,7 @@ def read_completion(content: bytes) -> Completion:
     try:
         body = _read(content)
     except ValueError as error:  # pydantic's own errors are ValueErrors too
-        raise BadBodyError(f"the reply is no chat completion: {content[:200]!r}") from error
+        raise BadBodyError(f"the reply is no chat completion: {content[:200]!r}", _usage_in(content)) from error
     choice = body.choices[0]
     thinking, text = _split_thinking(choice.message.text, choice.message.reasoning_content or choice.message.reasoning)
     return Completion(
@@ -159,7 +207,7 @@ def read_completion(content: bytes) -> Completion:
         thinking=thinking,
         finish_reason=_finish_reason(choice),
         model=body.model or "",
-        usage=(body.usage.prompt_tokens, body.usage.completion_tokens) if body.usage else None,
+        usage=body.usage.counted() if body.usage else None,
     )
 
 
@@ -177,6 +225,14 @@ def _read(content: bytes) -> _Body:
         return _Body.model_validate_json(content)
     except ValidationError:
         return _Body.model_validate(read_json(content))
+
+
+def _usage_in(content: bytes) -> Usage | None:
+    """What a body that is no completion says of its tokens."""
+    try:
+        return _Usage.model_validate(orjson.loads(content)["usage"]).counted()
+    except (ValueError, LookupError, TypeError):
+        return None
 
 
 def read_json(content: bytes) -> Any:

@@ -44,7 +44,9 @@ class HttpPost:
         except TimeoutError:
             return HttpReply(0, {}, b"", time.monotonic() - since, "no reply in time", timed_out=True)
         except (aiohttp.ClientError, OSError) as error:
-            return HttpReply(0, {}, b"", time.monotonic() - since, f"{type(error).__name__}: {error}")
+            unsent = isinstance(error, aiohttp.ClientConnectorError)
+            words = f"{type(error).__name__}: {error}"
+            return HttpReply(0, {}, b"", time.monotonic() - since, words, unsent=unsent)
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from preflect.adapters.journalled import identified, reply_of
 from preflect.errors import CallError, PreflectError
 from preflect.ports import CallMeter, CallStore, ChatReply, ChatRequest, Gate, Purse, StoredCall
 from preflect.schemas import ChatModelSpec, Sampling, SharedLimit
+from preflect.scoring.cost import Usage
 from preflect.traffic.adaptive_limit import AdaptiveLimit
 from preflect.traffic.lane import Lane, Line
 from preflect.traffic.pace import Pace
@@ -31,10 +32,9 @@ class OpenAIChat:
     Args: urgency gives a stage's place in the recipe: the later goes first, so that samples get finished.
     """
 
-    def __init__(self, endpoint: Endpoint, journal: CallStore, purse: Purse, urgency: Mapping[str, int]) -> None:
+    def __init__(self, endpoint: Endpoint, journal: CallStore, urgency: Mapping[str, int]) -> None:
         self._endpoint = endpoint
         self._journal = journal
-        self._purse = purse
         self._urgency = urgency
         self._under_way: dict[str, asyncio.Future[StoredCall]] = {}
         self._paid_for: set[asyncio.Task[StoredCall]] = set()
@@ -120,45 +120,39 @@ class OpenAIChat:
         return await asked[0]
 
     async def _pay(self, call: ChatCall, keys: Iterator[str]) -> StoredCall:
-        """Ask with the most that it can cost set aside; durable, under the next of `keys`, when this returns."""
-        # No token is shorter than a byte, so the body's bytes bound the prompt's tokens.
-        most_in = len(call.body)
-        most_usd = self._cost_usd(most_in, call.sampling.max_tokens or self._endpoint.spec.max_tokens)
-        async with self._purse.hold(most_usd):
-            try:
-                answered = await call.ask()
-            except BaseException:
-                if call.sent.is_set():
-                    self._endpoint.meter.finished_call(self.name, None, call.out_s)
-                raise
-            stored = self._stored(next(keys), call.request, answered, most_in, most_usd)
-            self._endpoint.meter.finished_call(self.name, stored, call.out_s)
-            await self._journal.record(stored)
-            self._purse.spend(stored.cost_usd)
+        """Ask; durable, under the next of `keys`, when this returns."""
+        try:
+            answered = await call.ask()
+        except BaseException:
+            if call.sent.is_set():
+                self._endpoint.meter.finished_call(self.name, None, call.out_s)
+            raise
+        stored = self._stored(next(keys), call, answered)
+        self._endpoint.meter.finished_call(self.name, stored, call.out_s)
+        await self._journal.record(stored)
         return stored
 
-    def _cost_usd(self, prompt_tokens: int, completion_tokens: int) -> float:
-        price = self._endpoint.spec.price
-        return (prompt_tokens * price.input + completion_tokens * price.output) / 1_000_000
-
-    def _stored(self, key: str, request: ChatRequest, answered: Answered, most_in: int, most_usd: float) -> StoredCall:
-        """The call as it's kept; where the endpoint counts no tokens, it costs what was set aside."""
+    def _stored(self, key: str, call: ChatCall, answered: Answered) -> StoredCall:
+        """The call as it's kept; where the endpoint counts no tokens, they are guessed by the length."""
         reply = answered.completion
-        counted = reply.usage is not None
-        tokens_in, tokens_out = reply.usage or (most_in // BYTES_PER_TOKEN, len(reply.text) // BYTES_PER_TOKEN)
+        usage = reply.usage or Usage(
+            prompt_tokens=call.estimated_tokens, completion_tokens=len(reply.text) // BYTES_PER_TOKEN
+        )
         return StoredCall(
             key=key,
             model=self.name,
-            stage=request.stage,
-            sample_id=request.sample_id,
+            stage=call.request.stage,
+            sample_id=call.request.sample_id,
             text=reply.text,
             thinking=reply.thinking,
             finish_reason=reply.finish_reason,
             served_by=reply.model or self._endpoint.served_model,
-            prompt_tokens=tokens_in,
-            completion_tokens=tokens_out,
-            cost_usd=self._cost_usd(tokens_in, tokens_out) if counted else most_usd,
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            cost_usd=answered.cost_usd,
             latency_s=answered.latency_s,
+            cached_tokens=usage.cached_tokens,
+            reasoning_tokens=usage.reasoning_tokens,
         )
 
     async def close(self) -> None:
@@ -209,9 +203,10 @@ async def open_chat(
                 line=line,
                 gate=gate,
                 meter=meter,
+                purse=purse,
                 rng=rng,
             )
-            models[name] = OpenAIChat(endpoint, journal, purse, urgency)
+            models[name] = OpenAIChat(endpoint, journal, urgency)
             stack.push_async_callback(models[name].close)
         yield models
 

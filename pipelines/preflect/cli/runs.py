@@ -29,12 +29,12 @@ def runs(
 
 def _row(folder: RunFolder) -> dict[str, Any]:
     """A run in the list; one bad folder must not hide the others."""
-    from preflect.engine.so_far import calls_so_far, standing
+    from preflect.engine.so_far import standing, with_calls_so_far
 
     columns = ("run", "status", "started_at", "samples", "calls", "cost_usd", "simulated")
     try:
         manifest = folder.manifest()
-        calls = manifest.calls if manifest.status == "done" else calls_so_far(folder)
+        counted = manifest if manifest.status == "done" else with_calls_so_far(folder, manifest)
     except PreflectError:
         return dict.fromkeys(columns) | {"run": folder.path.name, "status": "unreadable"}
     values = (
@@ -42,8 +42,8 @@ def _row(folder: RunFolder) -> dict[str, Any]:
         standing(folder, manifest),
         manifest.started_at,
         manifest.stages[-1].rows_out if manifest.stages else None,
-        sum(count.calls for count in calls),
-        round(sum(count.cost_usd for count in calls), 6),
+        sum(count.calls for count in counted.calls),
+        round(counted.cost_usd, 6),
         manifest.simulated,
     )
     return dict(zip(columns, values, strict=True))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from preflect.cli.progress import clock_text, cost_text
 from preflect.recipes.finish import truth_summary
+from preflect.scoring.cost import price_sources
 
 if TYPE_CHECKING:
     from preflect.engine import RunResult
@@ -50,7 +51,7 @@ def _lines(result: RunResult) -> Iterator[str]:
         yield f"go on with `preflect resume {result.folder.path}`"
     yield from _funnel(manifest)
     yield ""
-    yield _cost(manifest)
+    yield from _cost(result)
     for counts in manifest.traffic:
         yield f"traffic  {counts.model}: {_hardships(counts)}"
     for export in manifest.exports:
@@ -92,11 +93,26 @@ def _hardships(counts: TrafficCounts) -> str:
     return ", ".join(f"{number:,} {what}" for what, number in told.items() if number)
 
 
-def _cost(manifest: Manifest) -> str:
+def _cost(result: RunResult) -> Iterator[str]:
+    manifest = result.manifest
     calls = sum(count.calls for count in manifest.calls)
+    cost = cost_text(manifest.cost_usd)
+    yield f"calls    {calls:,}, {_tokens(manifest)}, {cost}, {clock_text(manifest.seconds)} min"
+    if manifest.lost_usd:
+        yield f"lost     up to {cost_text(manifest.lost_usd)} of it, for requests that brought no usable reply"
+    if manifest.cost_usd and (sources := price_sources(result.folder.recipe().models)):
+        yield f"prices   {sources}"
+
+
+def _tokens(manifest: Manifest) -> str:
+    """`731,893 tokens (120,000 cached, 3,100 reasoning)`."""
+    parts = {
+        "cached": sum(count.cached_tokens for count in manifest.calls),
+        "reasoning": sum(count.reasoning_tokens for count in manifest.calls),
+    }
     tokens = sum(count.prompt_tokens + count.completion_tokens for count in manifest.calls)
-    cost_usd = sum(count.cost_usd for count in manifest.calls)
-    return f"calls    {calls:,}, {tokens:,} tokens, {cost_text(cost_usd)}, {clock_text(manifest.seconds)} min"
+    named = ", ".join(f"{number:,} {name}" for name, number in parts.items() if number)
+    return f"{tokens:,} tokens" + (f" ({named})" if named else "")
 
 
 def _truth(truth: TruthSummary) -> Iterator[str]:

@@ -1,47 +1,144 @@
-"""Money: what a call can cost at most is set aside before it is sent."""
+"""Money: what a request can cost at most is set aside before it is sent."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections import deque
+from typing import Final, Self
 
 from preflect.errors import BudgetError
 
+_PICO: Final = 10**12
+"""Sums are whole picodollars: a token's price is so many of them, and no rounding adds up over a million calls."""
+
 
 class Budget:
-    """A hard limit in US dollars; without a limit it only counts."""
+    """A hard limit in US dollars; without a limit it only counts.
+
+    Spent and held together never pass the limit, as long as no request costs more than was set aside for it. While
+    there is room nobody waits; without room all wait in the order in which they came.
+    """
 
     def __init__(self, limit_usd: float | None, spent_usd: float = 0.0) -> None:
-        self._limit_usd = limit_usd
-        self.spent_usd = spent_usd
-        self._held_usd: list[float] = []
-        self._changed = asyncio.Condition()
+        self._limit = None if limit_usd is None else _picodollars(limit_usd)
+        self._spent = _picodollars(spent_usd)
+        self._held = 0
+        self._lost = 0
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
-    @asynccontextmanager
-    async def hold(self, most_usd: float) -> AsyncGenerator[None]:
-        """Set `most_usd` aside while the block runs, once calls in flight have left room for it.
+    @property
+    def spent_usd(self) -> float:
+        """What is gone, in earlier sittings and in this one."""
+        return self._spent / _PICO
 
-        Raises: BudgetError when the limit could be passed although nothing else is in flight.
+    @property
+    def held_usd(self) -> float:
+        """What is set aside for requests that are under way."""
+        return self._held / _PICO
+
+    def hold(self, most_usd: float) -> Held:
+        """A block for one request: `most_usd` is set aside while it runs, once there's room for it.
+
+        Raises (at its beginning): BudgetError when the limit could be passed although nothing else is in flight.
         """
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._fits(most_usd) or not self._held_usd)
-            if not self._fits(most_usd):
-                raise BudgetError(
-                    f"the next call could cost {most_usd:.6f} USD and pass the budget of {self._limit_usd:.2f} USD, of "
-                    f"which {self.spent_usd:.6f} are spent; raise it with --budget-usd to go on"
-                )
-            self._held_usd.append(most_usd)
+        return Held(self, _picodollars(most_usd))
+
+    def take_lost_usd(self) -> float:
+        """What was spent on requests without a usable reply since this was last asked: no journalled call has it."""
+        lost, self._lost = self._lost, 0
+        return lost / _PICO
+
+    async def set_aside(self, amount: int) -> None:
+        """Return when the amount is held."""
+        if amount and (self._waiting or not self._fits(amount)):
+            await self._wait_for(amount)
+        else:
+            self._held += amount
+
+    async def _wait_for(self, amount: int) -> None:
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((amount, turn))
+        self._admit()
         try:
-            yield
-        finally:
-            async with self._changed:
-                self._held_usd.remove(most_usd)
-                self._changed.notify_all()
+            await turn
+        except asyncio.CancelledError:
+            # It may have had its turn in the same moment; if not, those behind it need not wait for it any more.
+            self.give_back(amount if turn.done() and not turn.cancelled() and not turn.exception() else 0)
+            raise
 
-    def _fits(self, most_usd: float) -> bool:
-        return self._limit_usd is None or self.spent_usd + sum(self._held_usd) + most_usd <= self._limit_usd
+    def give_back(self, amount: int, *, spent: int = 0, lost: bool = False) -> None:
+        """Of the held amount so much is spent, the rest is free again."""
+        self._held -= amount
+        self._spent += spent
+        self._lost += spent if lost else 0
+        self._admit()
 
-    def spend(self, cost_usd: float) -> None:
-        """What a finished call did cost."""
-        self.spent_usd += cost_usd
+    def _admit(self) -> None:
+        """Hold for those who wait, first come first served; refuse the first if it can't even go alone."""
+        while self._waiting:
+            amount, turn = self._waiting[0]
+            if not turn.done():
+                if self._fits(amount):
+                    self._held += amount
+                    turn.set_result(None)
+                elif self._held:
+                    return
+                else:
+                    turn.set_exception(self._refusal(amount))
+            self._waiting.popleft()
+
+    def _fits(self, amount: int) -> bool:
+        return self._limit is None or self._spent + self._held + amount <= self._limit
+
+    def _refusal(self, amount: int) -> BudgetError:
+        limit_usd = (self._limit or 0) / _PICO
+        return BudgetError(
+            f"the next call could cost {amount / _PICO:.6f} USD and pass the budget of {limit_usd:.2f} USD, of which "
+            f"{self.spent_usd:.6f} are spent; raise it with --budget-usd to go on"
+        )
+
+
+class Held:
+    """Money set aside for one request.
+
+    A block that ends without a word of what the request cost takes all of it, if the request was sent: the endpoint may
+    bill what nobody waits for any more.
+    """
+
+    def __init__(self, budget: Budget, amount: int) -> None:
+        self._budget = budget
+        self._amount = amount
+        self._sent = False
+        self._open = False
+
+    async def __aenter__(self) -> Self:
+        await self._budget.set_aside(self._amount)
+        self._open = True
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._open and self._sent:
+            self._settle(self._amount, lost=True)
+        elif self._open:
+            self._settle(0)
+
+    def sent(self) -> None:
+        """From now on the request may be billed."""
+        self._sent = True
+
+    def settle(self, cost_usd: float) -> None:
+        """The request cost so much, and a call of the journal has it; 0 where it was refused."""
+        self._settle(_picodollars(cost_usd))
+
+    def lose(self, cost_usd: float) -> None:
+        """The request cost so much and brought nothing: no call has it, the sitting writes it down."""
+        self._settle(_picodollars(cost_usd), lost=True)
+
+    def _settle(self, spent: int, *, lost: bool = False) -> None:
+        assert self._open, "what a request cost is said once, inside its block"
+        self._open = False
+        self._budget.give_back(self._amount, spent=spent, lost=lost)
+
+
+def _picodollars(usd: float) -> int:
+    return round(usd * _PICO)

@@ -19,10 +19,14 @@ from preflect.schemas import CallCounts
 
 GATHER_S: Final = 0.005
 """How long a finished call waits for others to be committed with it: a commit takes the CPU of some fifteen calls."""
+LOST_USD: Final = "lost_usd"
+"""Counter of what was spent on requests without a usable reply: no call has it."""
 
 _FIND: Final = f"SELECT {LISTED} FROM calls WHERE key = ?"  # noqa: S608  (column names are our own)
 _COUNT: Final = """
-SELECT stage, model, count(*), sum(prompt_tokens), sum(completion_tokens), sum(cost_usd), sum(latency_s)
+SELECT stage, model, count(*) AS calls, sum(prompt_tokens) AS prompt_tokens,
+    sum(completion_tokens) AS completion_tokens, sum(cached_tokens) AS cached_tokens,
+    sum(reasoning_tokens) AS reasoning_tokens, sum(cost_usd) AS cost_usd, sum(latency_s) AS latency_s
 FROM calls WHERE NOT imported GROUP BY stage, model ORDER BY stage, model
 """
 
@@ -85,14 +89,14 @@ class Journal:
 
     def counts(self) -> tuple[CallCounts, ...]:
         """What all calls made here add up to, by stage and model; imported ones were made elsewhere."""
-        names = ("stage", "model", "calls", "prompt_tokens", "completion_tokens", "cost_usd", "latency_s")
-        rows = self._reader.execute(_COUNT).fetchall()
+        rows = self._reader.execute(_COUNT)
+        names = [column[0] for column in rows.description]
         return tuple(CallCounts(**dict(zip(names, row, strict=True))) for row in rows)
 
     def spent_usd(self) -> float:
-        """What all calls made here cost together; imported ones were paid elsewhere."""
-        total: float = self._reader.execute("SELECT total(cost_usd) FROM calls WHERE NOT imported").fetchone()[0]
-        return total
+        """What all requests made here cost, those without a usable reply too; imported ones were paid elsewhere."""
+        of_calls: float = self._reader.execute("SELECT total(cost_usd) FROM calls WHERE NOT imported").fetchone()[0]
+        return of_calls + self.counter(LOST_USD)
 
     def add_to_counter(self, name: str, amount: float) -> None:
         """Add to a number that outlives this sitting."""

@@ -16,7 +16,7 @@ from typing import Final, Literal
 
 from preflect.engine.batches import BatchNotes
 from preflect.engine.counts import count_stages
-from preflect.engine.journal import open_journal
+from preflect.engine.journal import LOST_USD, open_journal
 from preflect.engine.journal_exchange import merge
 from preflect.engine.lock import sole_use
 from preflect.engine.losses import Losses, StageLosses
@@ -41,6 +41,7 @@ WAY_TO_A_MODEL: Final = (
     "api_key_env",
     "mode",
     "batch",
+    "price",
 )
 """Of a model's keys those that may change on the way: none of them changes what is asked."""
 
@@ -262,8 +263,14 @@ def _write_down(folder: RunFolder, status: Literal["stopped", "failed"], message
         folder.write_manifest(ended)
         with open_journal(folder.journal_path) as journal:
             seconds = round(journal.counter("wall_seconds"), 3)
-            traffic = traffic_so_far(journal, folder.recipe().models)
-            folder.write_manifest(ended.evolve(calls=journal.counts(), traffic=traffic, seconds=seconds))
+            folder.write_manifest(
+                ended.evolve(
+                    calls=journal.counts(),
+                    lost_usd=journal.counter(LOST_USD),
+                    traffic=traffic_so_far(journal, folder.recipe().models),
+                    seconds=seconds,
+                )
+            )
 
 
 def _carry_phases(plan: Plan, folder: RunFolder, watch: Watch, endpoints: Mapping[str, str]) -> None:
@@ -299,6 +306,7 @@ def _finish(plan: Plan, folder: RunFolder, input_rejected: int, say: Callable[[s
             stages=count_stages(plan, folder, journal, input_rejected),
             calls=journal.counts(),
             traffic=traffic_so_far(journal, plan.recipe.models),
+            lost_usd=journal.counter(LOST_USD),
             exports=exports,
             finished_at=_now(),
             seconds=round(journal.counter("wall_seconds"), 3),

@@ -10,7 +10,7 @@ from preflect.engine.batches import BatchNotes
 from preflect.engine.budget import Budget
 from preflect.engine.dataset import Dataset
 from preflect.engine.gate import RunGate
-from preflect.engine.journal import Journal, open_journal
+from preflect.engine.journal import LOST_USD, Journal, open_journal
 from preflect.engine.meter import Meter
 from preflect.engine.plan import Phase, Plan, Wiring
 from preflect.engine.progress import Snapshot
@@ -65,6 +65,7 @@ class Sitting:
             try:
                 yield tools
             finally:
+                tools.keep_losses()
                 for stage, seconds in meter.stage_seconds().items():
                     journal.add_to_counter(f"stage_seconds:{stage}", seconds)
                 keep_traffic(journal, meter.snapshot())
@@ -95,7 +96,13 @@ class Tools:
         )
 
     def tick(self) -> None:
-        """Publish the counts; close the gate if a stop was asked for."""
+        """Publish the counts, write losses down; close the gate if a stop was asked for."""
         self.sitting.publish(self.meter.snapshot())
+        self.keep_losses()
         if self.sitting.stop_requested():
             self.gate.close(InterruptedRunError("stopped on request; calls in flight were waited for"))
+
+    def keep_losses(self) -> None:
+        """Write down what was spent on requests without a usable reply, so that later sittings count it in."""
+        if lost_usd := self.budget.take_lost_usd():
+            self.journal.add_to_counter(LOST_USD, lost_usd)

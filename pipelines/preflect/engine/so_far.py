@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from itertools import chain
 
 from preflect.engine.dataset import Dataset
-from preflect.engine.journal import open_journal
+from preflect.engine.journal import LOST_USD, open_journal
 from preflect.engine.lock import is_held
 from preflect.engine.plan import split_phases, stage_names
 from preflect.engine.run_folder import RunFolder
 from preflect.engine.traffic import traffic_so_far
 from preflect.errors import InputError
-from preflect.schemas import CallCounts, Manifest, Recipe, Rejection, Sample, StageCounts, TrafficCounts
+from preflect.schemas import Manifest, Recipe, Rejection, Sample, StageCounts
 
 
 def standing(folder: RunFolder, manifest: Manifest) -> str:
@@ -40,22 +40,19 @@ def manifest_so_far(folder: RunFolder) -> Manifest:
         return manifest
     if standing(folder, manifest) == "killed":
         manifest = manifest.evolve(status="stopped", message="its process was killed")
-    return manifest.evolve(stages=tuple(_stages(folder)), calls=calls_so_far(folder), traffic=_traffic_so_far(folder))
+    return with_calls_so_far(folder, manifest).evolve(stages=tuple(_stages(folder)))
 
 
-def calls_so_far(folder: RunFolder) -> tuple[CallCounts, ...]:
-    """What all finished calls add up to, by stage and model."""
+def with_calls_so_far(folder: RunFolder, manifest: Manifest) -> Manifest:
+    """The manifest of a run that is not done with its calls, and what was spent without a usable reply."""
     if not folder.journal_path.exists():
-        return ()
+        return manifest
     with open_journal(folder.journal_path) as journal:
-        return journal.counts()
-
-
-def _traffic_so_far(folder: RunFolder) -> tuple[TrafficCounts, ...]:
-    if not folder.journal_path.exists():
-        return ()
-    with open_journal(folder.journal_path) as journal:
-        return traffic_so_far(journal, folder.recipe().models)
+        return manifest.evolve(
+            calls=journal.counts(),
+            lost_usd=journal.counter(LOST_USD),
+            traffic=traffic_so_far(journal, folder.recipe().models),
+        )
 
 
 def steps(recipe: Recipe, folder: RunFolder) -> Iterator[tuple[tuple[int, ...], Dataset]]:

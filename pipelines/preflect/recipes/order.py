@@ -145,8 +145,6 @@ def _notes(recipe: Recipe, has_response: bool) -> Iterator[tuple[KeyPath, str]]:
         yield ("export", "kinds"), "'dpo' rows are made of pairs, and no stage is 'pair'; there will be none"
     if "sft" in asked and "respond" not in stages and not has_response:
         yield ("export", "kinds"), "'sft' rows are made of responses, and no stage is 'respond'; there will be none"
-    if recipe.limits.budget_usd is not None:
-        yield from _unpriced(recipe)
     for name, model in recipe.models.items():
         if isinstance(model, OpenAIModel):
             yield from _useless(name, model)
@@ -170,19 +168,3 @@ def _small_batches(recipe: Recipe) -> Iterator[tuple[KeyPath, str]]:
                 "it a model in `mode: chat`"
             )
             yield ("stages", str(index)), text
-
-
-def _unpriced(recipe: Recipe) -> Iterator[tuple[KeyPath, str]]:
-    """Models that a budget cannot stop; one that wants no key costs nothing either."""
-    used = {name for stage in recipe.stages for name in stage.model_names}
-    for name, model in recipe.models.items():
-        if name not in used or not isinstance(model, OpenAIModel) or model.api_key_env is None:
-            continue
-        if not (model.price.input or model.price.output):
-            yield (
-                ("models", name),
-                (
-                    f"model '{name}' has no price, so its calls count as $0 and no budget stops them; add "
-                    "`price: {input: …, output: …}` in dollars per million tokens"
-                ),
-            )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -27,6 +28,7 @@ from preflect.prompts import has_prompt, load_prompt
 from preflect.recipes.finish import export, report
 from preflect.recipes.locate import Source
 from preflect.recipes.order import check_order
+from preflect.recipes.prices import with_prices
 from preflect.recipes.read import LoadedRecipe, load_recipe
 from preflect.recipes.students import check_students
 from preflect.recipes.telemetry import notes_on_telemetry, run_exported
@@ -52,10 +54,13 @@ def load(
         raise DataError(found.complaint(loaded.recipe.input.path))
     notes = (*found.notes, *check_order(recipe, has_response=found.has_response, source=loaded.source))
     check_students(recipe, loaded.source)
-    simulated = check_source(replay) if replay else check_endpoints(recipe, loaded.source)
-    notes = (*notes, *notes_on_telemetry())
+    unpriced: tuple[str, ...] = ()
+    if replay:
+        simulated = check_source(replay)
+    else:
+        recipe, unpriced, simulated = _paid_for(recipe, loaded.source)
     plan = make_plan(recipe, found, simulated=simulated, replay=replay)
-    return replace(plan, notes=notes, skip_bad_rows=skip_bad_rows)
+    return replace(plan, notes=(*notes, *unpriced, *notes_on_telemetry()), skip_bad_rows=skip_bad_rows)
 
 
 def _check_engine(recipe: Recipe) -> None:
@@ -63,18 +68,26 @@ def _check_engine(recipe: Recipe) -> None:
         check_temporary_folder(gettempdir())
 
 
-def check_endpoints(recipe: Recipe, source: Source) -> bool:
-    """See that every endpoint which a stage will call answers; returns whether any of them is a simulated one.
+def _paid_for(recipe: Recipe, source: Source) -> tuple[Recipe, tuple[str, ...], bool]:
+    """With its endpoints looked at: the recipe with prices, notes about them, and whether an endpoint is simulated."""
+    simulated = check_endpoints(recipe, source)
+    priced, notes = with_prices(recipe, source, simulated, datetime.now(UTC))
+    return priced, notes, bool(simulated)
+
+
+def check_endpoints(recipe: Recipe, source: Source) -> frozenset[str]:
+    """See that every endpoint which a stage will call answers; returns the models whose endpoint is a simulated one.
 
     Raises: InputError.
     """
     used = {name for stage in recipe.stages for name in stage.model_names}
-    simulated = [
-        check_endpoint(name, model, lambda key, name=name: source.place(("models", name, key)))
+    return frozenset(
+        name
         for name, model in recipe.models.items()
-        if name in used and isinstance(model, OpenAIModel)
-    ]
-    return any(simulated)
+        if name in used
+        and isinstance(model, OpenAIModel)
+        and check_endpoint(name, model, lambda key, name=name: source.place(("models", name, key)))
+    )
 
 
 def _with_absolute_input(loaded: LoadedRecipe, base: Path) -> Recipe:
@@ -118,16 +131,19 @@ def plan_to_resume(folder: RunFolder, overrides: Sequence[str] = (), *, replay: 
     """
     loaded = load_recipe(folder.recipe_path, overrides)
     _check_overrides(loaded.source)
+    recipe, unpriced = loaded.recipe, ()
     manifest = folder.manifest()
     # What was simulated once stays so, whatever answers now; so does what an imported journal has of the simulator.
     simulated = manifest.simulated or (folder.journal_path.exists() and check_source(folder.journal_path))
     if manifest.status != "done":
-        _check_engine(loaded.recipe)
-        check_students(loaded.recipe, loaded.source)
-        simulated |= not replay and check_endpoints(loaded.recipe, loaded.source)
+        _check_engine(recipe)
+        check_students(recipe, loaded.source)
+        if not replay:
+            recipe, unpriced, is_simulated = _paid_for(recipe, loaded.source)
+            simulated |= is_simulated
     own = folder.journal_path if replay else None
-    plan = make_plan(loaded.recipe, survey(loaded.recipe.input), simulated=simulated, replay=own)
-    notes = (*_changes(plan, manifest), *notes_on_telemetry())
+    plan = make_plan(recipe, survey(recipe.input), simulated=simulated, replay=own)
+    notes = (*_changes(plan, manifest), *unpriced, *notes_on_telemetry())
     return replace(plan, notes=notes, skip_bad_rows=manifest.skipped_bad_rows)
 
 

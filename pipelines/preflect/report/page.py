@@ -20,6 +20,7 @@ from preflect.report.chain import chain_of
 from preflect.report.tally import Findings, Tally, read_once
 from preflect.report.wording import count, decimal, duration, moment, percent, plural, usd
 from preflect.schemas import Manifest, PpmStudent, Recipe, Rejection, Sample
+from preflect.scoring.cost import price_sources
 from preflect.scoring.truth import Truth
 
 _PACKAGE: Final = "preflect.report"
@@ -112,7 +113,7 @@ def _tiles(manifest: Manifest, findings: Findings) -> Iterator[Tile]:
         share = percent(truth.chosen_better, known)
         yield Tile("Chosen truly better", share, f"{count(truth.chosen_better)} of {plural(known, 'pair')}")
     yield Tile("Calls", count(sum(c.calls for c in calls)), plural(tokens, "token"))
-    cost_usd = sum(c.cost_usd for c in calls)
+    cost_usd = manifest.cost_usd
     yield Tile("Cost", usd(cost_usd), f"{usd(cost_usd / tally.pairs)} a pair" if cost_usd and tally.pairs else "")
     yield Tile("Wall time", duration(manifest.seconds), f"engine {manifest.engine}")
 
@@ -176,6 +177,7 @@ def _provenance(manifest: Manifest, recipe: Recipe) -> dict[str, Any]:
             ("Input", manifest.input_path),
             ("SHA-256 of the input", manifest.input_sha256),
             ("Recipe", f"{recipe.name}, content {manifest.recipe_id}"),
+            *((("Prices", sources),) if (sources := price_sources(recipe.models)) else ()),
             ("Started", moment(manifest.started_at)),
             ("Finished", moment(manifest.finished_at) if manifest.finished_at else "not yet"),
         ),

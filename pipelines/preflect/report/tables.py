@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Final, TypeAlias
@@ -21,6 +21,14 @@ _CAUSES: Final = {
     "filter": "a filter",
 }
 _MOST_DETAIL: Final = 200
+_ALWAYS: Final = ("#Calls", "#Tokens in", "#Tokens out")
+_CALL_NUMBERS: Final[Mapping[str, Callable[[CallCounts], int]]] = {
+    "#Calls": lambda c: c.calls,
+    "#Tokens in": lambda c: c.prompt_tokens,
+    "#Of them cached": lambda c: c.cached_tokens,
+    "#Tokens out": lambda c: c.completion_tokens,
+    "#Of them reasoning": lambda c: c.reasoning_tokens,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,29 +150,23 @@ def grades_table(tally: Tally) -> Table:
 
 
 def calls_table(manifest: Manifest) -> Table:
-    """Calls, tokens, cost and latency of each model in each stage."""
+    """Calls, tokens, cost and latency of each model in each stage; cached and reasoning tokens where there are any."""
     calls = manifest.calls
-    titles = columns("Stage", "Model", "#Calls", "#Tokens in", "#Tokens out", "#Cost", "#Seconds a call")
-    total = (
-        "Total",
-        "",
-        *(_summed(calls, lambda c: c.calls), _summed(calls, lambda c: c.prompt_tokens)),
-        _summed(calls, lambda c: c.completion_tokens),
-        usd(sum(c.cost_usd for c in calls)),
-        _latency(sum(c.latency_s for c in calls), sum(c.calls for c in calls)),
-    )
-    return Table(
-        "Calls by stage and model", titles, tuple(_call_row(c) for c in calls), total if len(calls) > 1 else ()
-    )
+    numbers = {title: number for title, number in _CALL_NUMBERS.items() if title in _ALWAYS or any(map(number, calls))}
+    titles = columns("Stage", "Model", *numbers, "#Cost", "#Seconds a call")
+    rows = [
+        (c.stage, c.model, *(count(number(c)) for number in numbers.values()), *_cost_and_latency((c,))) for c in calls
+    ]
+    if manifest.lost_usd:
+        rows.append(("No usable reply", "", *[NO_VALUE] * len(numbers), f"up to {usd(manifest.lost_usd)}", NO_VALUE))
+    sums = (count(sum(map(number, calls))) for number in numbers.values())
+    total = ("Total", "", *sums, usd(manifest.cost_usd), _cost_and_latency(calls)[1])
+    return Table("Calls by stage and model", titles, tuple(rows), total if len(rows) > 1 else ())
 
 
-def _call_row(c: CallCounts) -> Row:
-    tokens = (count(c.prompt_tokens), count(c.completion_tokens))
-    return (c.stage, c.model, count(c.calls), *tokens, usd(c.cost_usd), _latency(c.latency_s, c.calls))
-
-
-def _summed(calls: Iterable[CallCounts], number: Callable[[CallCounts], int]) -> str:
-    return count(sum(number(c) for c in calls))
+def _cost_and_latency(calls: Sequence[CallCounts]) -> tuple[str, str]:
+    seconds = _latency(sum(c.latency_s for c in calls), sum(c.calls for c in calls))
+    return usd(sum(c.cost_usd for c in calls)), seconds
 
 
 def _latency(seconds: float, calls: int) -> str:

@@ -39,6 +39,8 @@ class HttpReply:
     seconds: float
     failure: str = ""
     timed_out: bool = False
+    unsent: bool = False
+    """Whether there was not even a connection to send it over."""
 
 
 @dataclass(slots=True, eq=False)

@@ -17,6 +17,10 @@ class CallCounts(Schema):
     calls: int
     prompt_tokens: int
     completion_tokens: int
+    cached_tokens: int = 0
+    """Of the prompts' tokens, those that the endpoint had in its cache."""
+    reasoning_tokens: int = 0
+    """Of the completions' tokens, those of thoughts that the texts do not show."""
     cost_usd: float
     latency_s: float
     """Sum over the calls, from request to reply."""
@@ -94,8 +98,15 @@ class Manifest(Schema):
     calls: tuple[CallCounts, ...] = ()
     traffic: tuple[TrafficCounts, ...] = ()
     """Only models that had retries, 429s or hedged calls."""
+    lost_usd: float = 0.0
+    """The most that requests without a usable reply can have cost: cut off, timed out, answered with a broken body."""
     exports: tuple[ExportCounts, ...] = ()
     started_at: str
     finished_at: str | None = None
     seconds: float = 0.0
     """Wall time of all sittings."""
+
+    @property
+    def cost_usd(self) -> float:
+        """All that was spent."""
+        return sum(count.cost_usd for count in self.calls) + self.lost_usd

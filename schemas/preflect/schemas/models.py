@@ -15,6 +15,15 @@ class Price(Schema):
 
     input: float = Field(default=0.0, ge=0)
     output: float = Field(default=0.0, ge=0)
+    """Thoughts that the reply does not show are output too."""
+    cached_input: float | None = Field(default=None, ge=0)
+    """Input that the endpoint had in its cache; None: as all input."""
+    cache_write: float | None = Field(default=None, ge=0)
+    """Input that the endpoint puts into its cache, where it bills that apart; None: as all input."""
+    batch_discount: float = Field(default=0.5, ge=0, le=1)
+    """Share by which a call through the batch API is cheaper; half, where OpenAI's is the model."""
+    as_of: str | None = None
+    """The price table and its date; None: given by the recipe's author."""
 
 
 class ChatModelSpec(Schema):
@@ -31,7 +40,8 @@ class ChatModelSpec(Schema):
     hedge_after_s: float | None = Field(default=None, gt=0)
     """Ask again when a reply takes longer than this and than 95 % of the replies so far; the first answer counts, both
     are paid for. None: never."""
-    price: Price = Price()
+    price: Price | None = None
+    """None: what the price table says of this endpoint and model; nothing for a local or simulated endpoint."""
     timeout_s: float = Field(default=120.0, gt=0)
     """One call's total deadline, retries included."""
     max_tokens: int = Field(default=2048, ge=1)
