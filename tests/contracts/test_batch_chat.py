@@ -453,6 +453,21 @@ async def test_money_of_a_batch_under_way_stays_set_aside_in_a_later_sitting(tmp
             assert texts(await third) == ["answer to q2"]
 
 
+async def test_a_stop_reaches_requests_that_wait_for_the_money_of_an_earlier_sittings_batch(tmp_path: Path) -> None:
+    price: dict[str, Any] = {"price": Price(output=1000.0), "max_tokens": 100, "budget_usd": 0.11}
+    with providing(BatchProvider(looks=-1)) as provider:
+        async with rig(provider, tmp_path, **price) as r:
+            asked = asyncio.create_task(r.ask("q0", "q1"))
+            await asyncio.to_thread(provider.wait_for, lambda: len(provider.batches) == 1)
+            asked.cancel()
+        async with rig(provider, tmp_path, **price) as r:
+            third = asyncio.create_task(r.outcomes("q2"))
+            await asyncio.sleep(0.1)
+            r.gate.close(InterruptedRunError("stopped"))
+            (stopped,) = await asyncio.wait_for(third, 5.0)
+            assert isinstance(stopped, InterruptedRunError)
+
+
 async def test_thousands_of_requests_hold_their_money_at_once(tmp_path: Path) -> None:
     with providing(BatchProvider()) as provider:
         async with rig(provider, tmp_path, budget_usd=100.0, price=Price(input=1.0, output=1.0)) as r:

@@ -156,7 +156,7 @@ def test_ctrl_c_does_not_wait_for_a_batch_and_a_resume_picks_it_up(
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 3, errors
     assert f"preflect resume {tmp_path / 'run'}" in errors
-    assert "1 batch (80 requests) goes on at the endpoint" in errors
+    assert "left at work at the endpoint, to be picked up then: 1 batch (80 requests)" in errors
     provider.looks = 1
     assert go_on(tmp_path / "run").manifest.status == "done"
     assert set(provider.paid.values()) == {1}

@@ -69,15 +69,18 @@ class BatchPost:
         try:
             yield
         finally:
-            tasks = [*self._tasks]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*self._cancel(), return_exceptions=True)
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _cancel(self) -> set[asyncio.Task[None]]:
+        others = {task for task in self._tasks if task is not asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        return others
 
     async def _watch(self) -> None:
         """Send what is gathered when no more comes; end all waiting when the run must stop."""
@@ -87,6 +90,8 @@ class BatchPost:
                 self._means.gate.raise_if_closed()
             except PreflectError as reason:
                 self._fail([*self._to_come], reason)
+                # Money that is set aside for batches at the endpoint would keep others waiting.
+                self._cancel()
                 return
             quiet_s = asyncio.get_running_loop().time() - self._last_came
             if self._gathered and quiet_s >= self._options.gather_s:

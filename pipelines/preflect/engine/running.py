@@ -239,7 +239,7 @@ def _at_endpoints(folder: RunFolder) -> str:
     if not sent:
         return ""
     requests, batches = sum(len(batch.lines) for batch in sent), "1 batch" if len(sent) == 1 else f"{len(sent)} batches"
-    return f"; meanwhile {batches} ({requests:,} requests) goes on at the endpoint, to be picked up then"
+    return f"; left at work at the endpoint, to be picked up then: {batches} ({requests:,} requests)"
 
 
 def _way_on(error: StoppedError, folder: RunFolder) -> str:
