@@ -39,7 +39,7 @@ class Endpoint:
     name: str
     spec: ChatModelSpec
     served_model: str
-    key: str
+    key: str = field(repr=False)
     post: HttpPost
     lane: Lane
     line: Line
