@@ -122,7 +122,7 @@ def test_a_journal_is_shown_exported_and_told_apart(tmp_path: Path, preflect: Ru
     header, first, *_ = shown.stdout.splitlines()
     names = "stage model calls imported tokens in cached tokens out reasoning cost median p95 p99 finish reasons"
     assert " ".join(header.split()) == names
-    assert first.startswith("judge_aspects        judge    6")
+    assert first.split()[:2] == ["judge_aspects", "judge"]
     assert "calls    " in shown.stdout
     assert ", compressed " in shown.stdout
     exported = preflect("journal", "export", "run", "--to", tmp_path / "out" / "calls.parquet")

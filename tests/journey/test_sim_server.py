@@ -109,10 +109,10 @@ async def test_models_and_unknown_paths_are_answered() -> None:
 
 
 async def test_latency_delays_each_reply_but_not_one_after_the_other() -> None:
-    async with serving(SimOptions(profile=Profile(latency_s=0.2))) as base_url:
+    async with serving(SimOptions(profile=Profile(latency_s=0.5))) as base_url:
         started = asyncio.get_running_loop().time()
         await asyncio.gather(*(ask(base_url, INSTRUCTION, seed) for seed in range(8)))
-        assert 0.2 <= asyncio.get_running_loop().time() - started < 1.2
+        assert 0.5 <= asyncio.get_running_loop().time() - started < 8 * 0.5
 
 
 async def test_a_taken_port_is_an_input_error() -> None:

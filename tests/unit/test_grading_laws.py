@@ -89,9 +89,10 @@ def test_the_self_test_of_any_reference_ends_in_problems_or_in_none(spec: Grader
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: str(spec.type))
 def test_a_long_answer_is_graded_in_linear_time(spec: GraderSpec, unit: str) -> None:
     answer = unit * (100_000 // len(unit))
-    start = time.monotonic()
+    start = time.process_time()
     grade(spec, answer, "yes 5")
-    assert time.monotonic() - start < 3
+    # CPU, not time: the machine may be busy. What reads the answer once for each of its letters takes minutes.
+    assert time.process_time() - start < 10
 
 
 def test_an_answer_beyond_all_measure_is_not_graded() -> None:
