@@ -12,6 +12,7 @@ PreflectError
 ├── MissingPartError    install or start what the message names                                exit 4
 ├── RunError            the run failed; the message says what to look at                        exit 1
 └── CallError           one call to a model failed for good: its sample is rejected             a row
+    ├── RefusedCallError  the endpoint does not take this very request; another one it may       a row
     └── ReplyError      the model answered, but the reply is unusable
 UnscorableError         a student has no score for this text: the reason is kept                a value
 """
@@ -86,6 +87,10 @@ class CallError(PreflectError):
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
         self.detail = detail
+
+
+class RefusedCallError(CallError):
+    """The endpoint does not take the request as it is."""
 
 
 class ReplyError(CallError):

@@ -355,6 +355,41 @@ async def test_while_an_endpoint_asks_to_wait_nothing_at_all_is_sent_and_everyth
     assert not [at for at in endpoint.at if refused_at + 0.02 < at < refused_at + 0.48]
 
 
+async def test_a_wait_that_the_endpoint_asks_for_takes_nothing_of_the_calls_own_time(tmp_path: Path) -> None:
+    async def answer(n: int, _: dict[str, Any]) -> web.Response:
+        return throttled("0.6") if n < 8 else completion()
+
+    async with rig(Endpoint(answer), tmp_path, timeout_s=0.3, concurrency=8) as r:
+        assert len(await asyncio.gather(*(r.model.complete(ask(str(i))) for i in range(20)))) == 20
+
+
+async def test_headers_say_how_long_a_refusal_lasts_where_it_does_not(tmp_path: Path) -> None:
+    async def answer(n: int, _: dict[str, Any]) -> web.Response:
+        reply = throttled() if n == 0 else completion()
+        reply.headers["x-ratelimit-remaining-requests"] = "0" if n == 0 else "9"
+        reply.headers["x-ratelimit-reset-requests"] = "700ms"
+        return reply
+
+    endpoint = Endpoint(answer)
+    async with rig(endpoint, tmp_path) as r:
+        await r.model.complete(ask())
+    assert endpoint.at[1] - endpoint.at[0] >= 0.7
+
+
+async def test_a_hedge_that_waits_for_its_turn_is_taken_back_when_the_answer_comes(tmp_path: Path) -> None:
+    async def answer(n: int, _: dict[str, Any]) -> web.Response:
+        await asyncio.sleep(0.5 if n >= 20 else 0.0)
+        return completion()
+
+    endpoint = Endpoint(answer)
+    async with rig(endpoint, tmp_path, hedge_after_s=0.1, concurrency=2) as r:
+        for i in range(20):
+            await r.model.complete(ask(str(i)))
+        await asyncio.gather(*(r.model.complete(ask(f"slow {i}")) for i in range(2)))
+        await r.model.complete(ask("later"))
+    assert len(endpoint.bodies) == 23
+
+
 async def test_a_crowd_of_refusals_is_one_cut(tmp_path: Path) -> None:
     async def answer(n: int, _: dict[str, Any]) -> web.Response:
         await asyncio.sleep(0.02)

@@ -80,6 +80,54 @@ def test_after_the_hold_it_looks_for_more_in_steps_that_double() -> None:
     assert sizes == [11, 13, 17, 25]
 
 
+def test_a_limit_that_nobody_looks_at_for_an_hour_has_opened() -> None:
+    clock = Clock()
+    limit = AdaptiveLimit(500, clock)
+    limit.sent()
+    clock.now = 3600.0
+    limit.answered()
+    assert limit.allowed == 500
+
+
+def test_where_not_even_one_call_is_accepted_the_limit_stays_open_for_later() -> None:
+    clock = Clock()
+    limit = AdaptiveLimit(64, clock)
+    for call in sent(limit, 32):
+        limit.refused(call, pause_s=20.0)
+    assert limit.allowed == 16
+    for _ in range(2000):
+        clock.now += 0.1
+        sent(limit, limit.allowed - limit.in_flight)
+        limit.answered()
+    assert limit.allowed == 64
+
+
+def test_an_overload_is_no_quota() -> None:
+    clock = Clock()
+    limit = AdaptiveLimit(20, clock)
+    for _ in range(3):
+        clock.now += 10.0
+        limit.refused(sent(limit, 5)[-1], pause_s=1.0, by_quota=False)
+        for _ in range(4):
+            limit.answered()
+    assert limit.rate is None
+
+
+def test_a_learnt_rate_sinks_by_a_tenth_at_most_and_grows_by_a_hundredth_each_second() -> None:
+    clock = Clock()
+    limit = AdaptiveLimit(100, clock)
+    for clock.now in (1.0, 2.0):
+        *fine, last = sent(limit, 30 if clock.now < 2 else 11)
+        limit.refused(last, pause_s=1.0)
+        for _ in fine:
+            limit.answered()
+    assert limit.rate == pytest.approx(10.0)
+    clock.now = 3.0
+    assert limit.rate == pytest.approx(10.1)
+    limit.refused(limit.sent(), pause_s=1.0)
+    assert limit.rate == pytest.approx(9.09)
+
+
 @given(most=st.integers(1, 600), happenings=st.lists(st.sampled_from("sarp"), max_size=300))
 def test_whatever_happens_between_one_and_most_calls_are_allowed(most: int, happenings: list[str]) -> None:
     clock = Clock()

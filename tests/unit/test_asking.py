@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from preflect.errors import CallError, ReplyError
+from preflect.errors import CallError, RefusedCallError, ReplyError
 from preflect.ports import ChatModel, ChatRequest
 from preflect.prompts import load_prompt
 from preflect.schemas import Instruction, Message, Sampling, ToolCall
@@ -135,7 +135,7 @@ async def test_where_the_endpoint_takes_no_larger_limit_the_reply_stays_truncate
     def answer(request: ChatRequest) -> Said:
         if request.sampling.max_tokens == 100:
             return CUT
-        raise CallError("call_failed", "HTTP 400: max_tokens is too large: 200")
+        raise RefusedCallError("call_failed", "HTTP 400: max_tokens is too large: 200")
 
     with pytest.raises(ReplyError, match="truncated"):
         await ask(scripted("m", answer), LIMITED)

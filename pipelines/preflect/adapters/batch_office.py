@@ -128,7 +128,7 @@ class BatchOffice:
             raise RunError(
                 f"model '{self._model}': the Batch API at {self._client.base_url} refuses: {words}; mend what "
                 "it names, or leave `mode: batch` out where an endpoint has no Batch API"
-            ) from error
+            ) from None  # the client's own words may quote the key
         _LOG.warning("model %s: %s: %s; tried again in %g s", self._model, type(error).__name__, words, self._poll_s)
 
     def without_key(self, text: str) -> str:

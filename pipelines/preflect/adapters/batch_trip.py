@@ -14,7 +14,8 @@ from preflect.adapters.batch_means import Means
 from preflect.adapters.batch_office import BatchOffice
 from preflect.adapters.batch_wire import Fault, read_line
 from preflect.adapters.chat_wire import BadBodyError
-from preflect.ports import SentBatch, StoredCall
+from preflect.ports import SentBatch, SentLine, StoredCall
+from preflect.scoring.cost import cost_usd
 
 LOST: Final = Fault(words="the batch ended without a line for it", passing=True)
 
@@ -60,10 +61,11 @@ class Trip:
             try:
                 key, outcome = read_line(content)
             except BadBodyError as error:
-                _LOG.warning("batch %s: %s", batch.id, error)
+                _LOG.warning("batch %s: %s", batch.id, self.office.without_key(str(error)))
                 continue
             if isinstance(outcome, Fault):
                 faults[key] = outcome
+                await self._lose(outcome, unanswered.get(key))
             elif line := unanswered.pop(key, None):
                 calls.append(self.means.stored(line, outcome, seconds))
             if len(calls) >= _TOGETHER:
@@ -71,6 +73,12 @@ class Trip:
                 calls = []
         await self._keep(calls)
         return {key: faults.get(key, LOST) for key in unanswered}
+
+    async def _lose(self, fault: Fault, line: SentLine | None) -> None:
+        """A reply that is no completion is paid for all the same."""
+        if fault.billed and line:
+            async with self.means.purse.hold(0.0) as paid:
+                paid.lose(cost_usd(self.means.price, fault.usage) if fault.usage else line.most_usd)
 
     async def _keep(self, calls: Sequence[StoredCall]) -> None:
         # A sitting that was killed may have kept some of them.

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from preflect.adapters.chat_call import RETRIED_STATUS
 from preflect.adapters.chat_wire import BadBodyError, Completion, read_completion, read_json
 from preflect.adapters.refusals import Refusal, read_refusal
+from preflect.scoring.cost import Usage
 
 URL: Final = "/v1/chat/completions"
 MOST_BYTES: Final = 200_000_000
@@ -33,6 +34,10 @@ class Fault:
     """Whether the same request may be answered in another batch."""
     refusal: Refusal | None = None
     """The endpoint's own answer, where it gave one."""
+    billed: bool = False
+    """Whether it came with a success that may have to be paid."""
+    usage: Usage | None = None
+    """What was counted for it then, as far as that can be read."""
     tried: bool = True
     """Whether the endpoint had the request in work at all."""
 
@@ -83,7 +88,7 @@ def _outcome(line: _Line) -> Completion | Fault:
     try:
         return read_completion(orjson.dumps(line.response.body))
     except BadBodyError as error:
-        return Fault(words=str(error), passing=True)
+        return Fault(words=str(error), passing=True, billed=True, usage=error.usage)
 
 
 def _fault_of_status(response: _Response) -> Fault:

@@ -13,23 +13,23 @@ import orjson
 
 from preflect.adapters.chat_wire import BadBodyError, Completion, read_completion, reply_style, request_body
 from preflect.adapters.http_post import HttpPost
-from preflect.adapters.refusals import ignored_options, read_refusal, refused_options
-from preflect.errors import CallError
+from preflect.adapters.refusals import NOT_ACCEPTED, Refusal, ignored_options, read_refusal, refused_options
+from preflect.errors import CallError, RefusedCallError
 from preflect.ports import CallMeter, ChatRequest, Gate, Hold, Purse
 from preflect.prompts import format_directions
 from preflect.schemas import ChatModelSpec, Sampling
 from preflect.scoring.cost import cost_usd, most_usd
-from preflect.traffic.lane import HttpReply, Lane, Line, Ticket, backoff_s
+from preflect.traffic.lane import OK, HttpReply, Lane, Line, Ticket, backoff_s
 from preflect.traffic.latencies import Latencies
-from preflect.traffic.told import throttle_pause_s
+from preflect.traffic.told import throttle_pause_s, wants_money
 
 RETRIED_STATUS: Final = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
+MOST_THROTTLED: Final = 20
+"""Refusals of one call because there were too many, waited out each time, after which it fails."""
 MOST_BAD_BODIES: Final = 3
 """Replies that are no completion, after which the endpoint is taken at its word: each of them may be paid for."""
 BYTES_PER_TOKEN: Final = 4
 """Rough size of a token, where no endpoint has counted yet."""
-
-_OK: Final = 200
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,9 +54,9 @@ class Endpoint:
         """The request as it's sent, without what the endpoint refused before."""
         return request_body(self.served_model, self.spec.structured, request, sampling, self.refused)
 
-    def without_key(self, text: str) -> str:
-        """Some endpoints quote the key they refuse; it must not reach a file or the screen."""
-        return text.replace(self.key, "***") if len(self.key) > 1 else text
+    def cleaned(self, body: bytes) -> bytes:
+        """Some endpoints quote the key they refuse; it must not reach a file or the screen, not even in part."""
+        return body.replace(self.key.encode(), b"***") if len(self.key) > 1 else body
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,9 @@ class ChatCall:
     request: ChatRequest
     sampling: Sampling
     urgency: int = 0
+    instead_of: ChatCall | None = None
+    """The slow call that this one hedges."""
+    ticket: Ticket = field(init=False)
     sent: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the request goes out for the first time: then the call's clock starts, not while it waits its turn."""
     body: bytes = field(init=False)
@@ -87,11 +90,16 @@ class ChatCall:
     """What is set aside for the attempt under way."""
     _deadline: float = float("inf")
     _bad_bodies: int = 0
+    _throttled: int = 0
+    _waits_since: float | None = None
+    """Since when it waits for as long as the endpoint said: no time of its own."""
     _last_words: str = ""
     """What the endpoint said when it was last asked in vain."""
 
     def __post_init__(self) -> None:
         self._build()
+        hedged = self.instead_of.ticket if self.instead_of else None
+        self.ticket = Ticket(self._send, self.urgency, self.estimated_tokens, instead_of=hedged)
 
     def _build(self) -> None:
         endpoint = self.endpoint
@@ -111,10 +119,9 @@ class ChatCall:
 
     async def ask(self) -> Answered:
         """The answer. Raises: CallError (`call_timeout`, `call_failed`, `content_filter`); what closed the gate."""
-        ticket = Ticket(self._send, self.urgency, self.estimated_tokens)
         attempt = 1
         while True:
-            answer = await self._attempt(ticket, attempt)
+            answer = await self._attempt(attempt)
             if isinstance(answer, Answered):
                 return answer
             self.endpoint.meter.retried(self.endpoint.name)
@@ -123,7 +130,7 @@ class ChatCall:
                     await _sleep(answer, self.endpoint.gate)
             attempt += 1
 
-    async def _attempt(self, ticket: Ticket, attempt: int) -> Answered | float:
+    async def _attempt(self, attempt: int) -> Answered | float:
         """The answer, or the seconds until the next attempt; what it cost is settled, or lost.
 
         What was sent and never answered is left unsettled: all that it could cost counts.
@@ -131,19 +138,19 @@ class ChatCall:
         price, most = self.endpoint.spec.price, self._most_usd()
         async with self.endpoint.purse.hold(most) as held:
             self._held = held
-            reply = await self._posted(ticket)
-            if reply.status != _OK:
+            reply = await self._posted()
+            if reply.status != OK:
                 if reply.status or reply.unsent:
                     held.settle(0.0)
                 return self._wait_after(reply, attempt)
             try:
-                completion = read_completion(reply.body)
+                completion = read_completion(self.endpoint.cleaned(reply.body))
             except BadBodyError as error:
                 held.lose(cost_usd(price, error.usage) if error.usage else most)
                 return self._wait_after_bad_body(error, attempt)
             cost = cost_usd(price, completion.usage) if completion.usage else most
             held.settle(cost)
-            return self._answered(reply, completion, cost, ticket)
+            return self._answered(reply, completion, cost)
 
     def _most_usd(self) -> float:
         """With directions for a format that the endpoint may turn out to refuse."""
@@ -152,9 +159,9 @@ class ChatCall:
         limit = self.sampling.max_tokens or self.endpoint.spec.max_tokens
         return most_usd(self.endpoint.spec.price, len(self.body) + extra, limit)
 
-    async def _posted(self, ticket: Ticket) -> HttpReply:
-        post = self.endpoint.lane.post(self.endpoint.line, ticket)
-        if not self.sent.is_set():
+    async def _posted(self) -> HttpReply:
+        post = self.endpoint.lane.post(self.endpoint.line, self.ticket)
+        if not self.sent.is_set() or self._waits_since is not None:
             return await post
         async with self._by_deadline():
             return await post
@@ -165,18 +172,21 @@ class ChatCall:
             self._deadline = asyncio.get_running_loop().time() + self.endpoint.spec.timeout_s
             self.sent.set()
             self.endpoint.meter.started(self.endpoint.name)
+        if self._waits_since is not None:
+            self._deadline += asyncio.get_running_loop().time() - self._waits_since
+            self._waits_since = None
         if self._held:
             self._held.sent()
         if self._without != self.endpoint.refused:
             self._build()
         return await self.endpoint.post.send(self.body, self._deadline)
 
-    def _answered(self, reply: HttpReply, completion: Completion, cost: float, ticket: Ticket) -> Answered:
+    def _answered(self, reply: HttpReply, completion: Completion, cost: float) -> Answered:
         endpoint = self.endpoint
         endpoint.refused |= ignored_options(self._style, completion)
         endpoint.latencies.add(reply.seconds)
         if used := completion.usage:
-            endpoint.lane.correct(endpoint.line, used.prompt_tokens + used.completion_tokens - ticket.tokens)
+            endpoint.lane.correct(endpoint.line, used.prompt_tokens + used.completion_tokens - self.ticket.tokens)
         return Answered(completion, cost, reply.seconds)
 
     def _wait_after(self, reply: HttpReply, attempt: int) -> float:
@@ -186,24 +196,32 @@ class ChatCall:
         if not reply.status:
             self._last_words = reply.failure
             return backoff_s(attempt, self.endpoint.rng)
-        refusal = read_refusal(reply.status, reply.body)
+        refusal = read_refusal(reply.status, self.endpoint.cleaned(reply.body))
         self._last_words = str(refusal)
         # By what this request said: another one, sent at the same time, may have learnt the same already.
         if news := refused_options(refusal, self._style) - self._without:
             self.endpoint.refused |= news
             return 0.0
         if throttle_pause_s(reply.status, reply.headers, reply.body) is not None:
-            return 0.0  # the lane itself waits
-        if refusal.status in RETRIED_STATUS and refusal.code != "insufficient_quota":
+            return self._wait_in_lane(refusal)
+        if refusal.status in RETRIED_STATUS and not wants_money(reply.status, reply.body):
             return backoff_s(attempt, self.endpoint.rng)
-        reason = "content_filter" if refusal.code == "content_filter" else "call_failed"
-        raise CallError(reason, self.endpoint.without_key(str(refusal)))
+        if refusal.code == "content_filter":
+            raise CallError("content_filter", str(refusal))
+        raise (RefusedCallError if refusal.status in NOT_ACCEPTED else CallError)("call_failed", str(refusal))
+
+    def _wait_in_lane(self, refusal: Refusal) -> float:
+        self._throttled += 1
+        if self._throttled >= MOST_THROTTLED:
+            raise CallError("call_failed", f"{refusal}, {self._throttled} times")
+        self._waits_since = asyncio.get_running_loop().time()
+        return 0.0
 
     def _wait_after_bad_body(self, error: BadBodyError, attempt: int) -> float:
         self._bad_bodies += 1
         self._last_words = str(error)
         if self._bad_bodies >= MOST_BAD_BODIES:
-            raise CallError("call_failed", self.endpoint.without_key(str(error))) from error
+            raise CallError("call_failed", str(error)) from error
         return backoff_s(attempt, self.endpoint.rng)
 
     @asynccontextmanager
@@ -219,7 +237,7 @@ class ChatCall:
         endpoint = self.endpoint
         if self._last_words:
             words = f"{self._last_words}, again and again for {endpoint.spec.timeout_s:g} s"
-            return CallError("call_failed", endpoint.without_key(words))
+            return CallError("call_failed", words)
         return CallError("call_timeout", f"no reply of {endpoint.name} within {endpoint.spec.timeout_s:g} s")
 
 

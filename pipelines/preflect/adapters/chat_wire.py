@@ -71,7 +71,8 @@ def _or_none(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
 
 
 _Lenient: Final = WrapValidator(_or_none)
-_Count = Annotated[Annotated[int, Field(ge=0)] | None, _Lenient]
+_Tokens = Annotated[int, Field(ge=0, lt=2**40)]
+_Count = Annotated[_Tokens | None, _Lenient]
 
 
 class _Details(BaseModel):
@@ -81,8 +82,8 @@ class _Details(BaseModel):
 
 
 class _Usage(BaseModel):
-    prompt_tokens: int = Field(ge=0)
-    completion_tokens: int = Field(ge=0)
+    prompt_tokens: _Tokens
+    completion_tokens: _Tokens
     total_tokens: _Count = None
     prompt_tokens_details: Annotated[_Details | None, _Lenient] = None
     completion_tokens_details: Annotated[_Details | None, _Lenient] = None

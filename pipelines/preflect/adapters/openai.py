@@ -91,11 +91,19 @@ class OpenAIChat:
         if not await self._is_slow(call, first):
             return await first
         self._endpoint.meter.hedged(self.name)
-        return await self._first_of(first, asyncio.create_task(self._pay(self._call(request, sampling), keys)))
+        hedge = self._call(request, sampling, instead_of=call)
+        second = asyncio.create_task(self._pay(hedge, keys))
+        try:
+            return await self._first_of(first, second)
+        finally:
+            if not hedge.sent.is_set():
+                second.cancel()  # it still waits for its turn, and would be paid for nothing
 
-    def _call(self, request: ChatRequest, sampling: Sampling) -> ChatCall:
+    def _call(self, request: ChatRequest, sampling: Sampling, instead_of: ChatCall | None = None) -> ChatCall:
         urgency = self._urgency.get(request.stage, 0)
-        return ChatCall(endpoint=self._endpoint, request=request, sampling=sampling, urgency=urgency)
+        return ChatCall(
+            endpoint=self._endpoint, request=request, sampling=sampling, urgency=urgency, instead_of=instead_of
+        )
 
     async def _is_slow(self, call: ChatCall, asked: asyncio.Task[StoredCall]) -> bool:
         """Whether the call is still out when `hedge_after_s`, and what 95 % of the replies took, have passed."""

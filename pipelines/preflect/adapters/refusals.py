@@ -26,7 +26,7 @@ _TOO_LARGE: Final = re.compile(r"too large|too long|exceed|at most|maximum", re.
 _MOST_QUOTED: Final = 300
 _ASKED_OF_IT: Final = frozenset({"json_schema", "json_object"})
 """Styles of reply that the endpoint itself must know."""
-_NOT_ACCEPTED: Final = frozenset({400, 422})
+NOT_ACCEPTED: Final = frozenset({400, 422})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def refused_options(refusal: Refusal, style: str) -> frozenset[str]:
     Args: style is how the reply's parts were asked for: a refusal seldom says which style it means.
     Returns: names among `max_tokens`, `seed` and the styles `json_schema` and `json_object`.
     """
-    if refusal.status not in _NOT_ACCEPTED:
+    if refusal.status not in NOT_ACCEPTED:
         return frozenset()
     return frozenset(_refused(refusal, style))
 

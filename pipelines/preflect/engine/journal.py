@@ -81,7 +81,7 @@ class Journal:
             with connection:
                 connection.execute("BEGIN")
                 connection.executemany(INSERT, [pending.row for pending in batch])
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OverflowError) as error:
             failure = RunError(f"cannot write the journal {self._path}: {error}")
         for loop in {pending.loop for pending in batch}:
             with suppress(RuntimeError):  # the loop has ended: nobody waits for word, and the calls are kept

@@ -33,13 +33,23 @@ def with_prices(
     )
     if unknown and beyond:
         raise RecipeError("\n".join(unknown))
-    return recipe.evolve(models=recipe.models | listed), unknown
+    local = tuple(
+        f"{source.place(('models', name))}: model '{name}' at {model.base_url} counts as free, since that is a local "
+        f"address; if it passes calls on to a provider, set models.{name}.price, or limits.budget_usd can't stop them"
+        for name, model in _unpriced(recipe, simulated)
+        if beyond and is_local(model.base_url)
+    )
+    return recipe.evolve(models=recipe.models | listed), (*unknown, *local)
 
 
 def _without_price(recipe: Recipe, simulated: Collection[str]) -> Iterator[tuple[str, OpenAIModel]]:
+    return (named for named in _unpriced(recipe, simulated) if not is_local(named[1].base_url))
+
+
+def _unpriced(recipe: Recipe, simulated: Collection[str]) -> Iterator[tuple[str, OpenAIModel]]:
     used = {name for stage in recipe.stages for name in stage.model_names} - {*simulated}
     for name, model in recipe.models.items():
-        if name in used and isinstance(model, OpenAIModel) and model.price is None and not is_local(model.base_url):
+        if name in used and isinstance(model, OpenAIModel) and model.price is None:
             yield name, model
 
 

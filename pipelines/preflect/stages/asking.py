@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from preflect.errors import CallError, ReplyError
+from preflect.errors import CallError, RefusedCallError, ReplyError
 from preflect.grading import is_refusal
 from preflect.ports import ChatModel, ChatReply, ChatRequest
 from preflect.prompts import PromptTemplate, load_prompt, parse_reply
@@ -86,10 +86,8 @@ async def complete_whole(model: ChatModel, request: ChatRequest) -> tuple[ChatRe
         return reply, request
     try:
         return await model.complete(larger), larger
-    except CallError as error:
-        if error.reason == "call_failed":
-            return reply, request
-        raise
+    except RefusedCallError:
+        return reply, request
 
 
 async def reflect(

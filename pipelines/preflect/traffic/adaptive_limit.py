@@ -12,13 +12,17 @@ DOUBLING_S: Final = 0.05
 """Until the first refusal the limit doubles in this time: an endpoint that refuses does so at once."""
 CUT: Final = 0.9
 """What a refusal leaves of the calls that the endpoint had accepted."""
+_MOST_DOUBLINGS: Final = 30
+"""Beyond this no limit is larger."""
 PROBE_COST: Final = 0.02
 """Share of the time that looking for more may cost, in pauses that end in a refusal."""
 SHORTEST_HOLD_S: Final = 10.0
 LONGEST_HOLD_S: Final = 600.0
+PROBE_EVERY_S: Final = 1.0
+"""Time between two steps that are accepted."""
+_LONGEST_GROWTH_S: Final = 3600.0
 RATE_GROWTH: Final = 0.01
-"""Share by which a learnt rate grows each `RATE_GROWTH_S`: one that was learnt too low does not stay so."""
-RATE_GROWTH_S: Final = 5.0
+"""Share by which a learnt rate grows each second: one that was learnt too low does not stay so."""
 
 
 class Sent(NamedTuple):
@@ -50,6 +54,9 @@ class AdaptiveLimit:
         self._hold_s = SHORTEST_HOLD_S
         self._probe_at = math.inf
         self._step = 1.0
+        self._before_cut = self._size
+        self._told_nothing = False
+        """Of the episode under way."""
         self._rate: float | None = None
         self.in_flight = 0
 
@@ -57,7 +64,8 @@ class AdaptiveLimit:
     def allowed(self) -> int:
         """Calls that may be in flight now."""
         if self._opening and self._opened_at is not None:
-            self._size = OPENING * 2 ** ((self._clock() - self._opened_at) / DOUBLING_S)
+            doublings = min((self._clock() - self._opened_at) / DOUBLING_S, _MOST_DOUBLINGS)
+            self._size = OPENING * 2**doublings
             if self._size >= self._most:
                 self._settle(self._most)
         return int(self._size)
@@ -72,7 +80,7 @@ class AdaptiveLimit:
         """Calls a second that the endpoint was found to allow; None while it only counts calls at once."""
         if self._rate is None:
             return None
-        return self._rate * (1 + RATE_GROWTH) ** ((self._clock() - self._cut_at) / RATE_GROWTH_S)
+        return self._rate * (1 + RATE_GROWTH) ** min(self._clock() - self._cut_at, _LONGEST_GROWTH_S)
 
     def sent(self) -> Sent:
         """A call goes out."""
@@ -93,26 +101,41 @@ class AdaptiveLimit:
         elif self._clock() >= self._probe_at:
             self._ceiling = self._size = min(self._size + self._step, float(self._most))
             self._step *= 2
-            self._probe_at = self._clock() + self._hold_s
+            self._probe_at = self._clock() + PROBE_EVERY_S
 
-    def refused(self, sent: Sent, pause_s: float) -> None:
-        """A call was refused because there were too many; none goes out for `pause_s`.
+    def refused(self, sent: Sent, pause_s: float, *, by_quota: bool = True) -> bool:
+        """A call was refused because there were too many; none goes out for `pause_s`; returns whether it was a cut.
 
         One episode is one cut: of calls sent before the cut, a refusal only says how many were accepted before it.
+
+        Args: by_quota says that the endpoint may count calls over time (429), and isn't just overloaded (503, 529).
         """
         self.in_flight -= 1
-        accepted = min(max(sent.in_flight - 1, 1), self._most)
-        if sent.at > self._cut_at:
-            self._cut(accepted, pause_s)
-        elif self._rate is None and accepted < self._ceiling:
+        accepted = min(sent.in_flight - 1, self._most)
+        is_cut = sent.at > self._cut_at
+        if is_cut:
+            self._before_cut = self._size
+            self._cut(max(accepted, 1), pause_s, by_quota=by_quota)
+            self._told_nothing = False
+        if accepted < 1:
+            self._take_back_cut()
+        elif not (is_cut or self._told_nothing) and self._rate is None and accepted < self._ceiling:
             self._ceiling = float(accepted)
             self._size = min(self._size, max(1.0, CUT * accepted))
+        return is_cut
 
-    def _cut(self, accepted: int, pause_s: float) -> None:
+    def _take_back_cut(self) -> None:
+        """Not even one call was accepted: that says nothing of how many are, only that it's too early."""
+        self._told_nothing = True
+        self._size = max(1.0, self._before_cut / 2)
+        self._ceiling = float(self._most)
+
+    def _cut(self, accepted: int, pause_s: float, *, by_quota: bool) -> None:
         now = self._clock()
-        if self._counts_over_time(accepted):
+        if by_quota and self._counts_over_time(accepted):
             # The endpoint had as little left to give at the last refusal as it has now.
-            self._rate = max(self._sent - 1, 1) / (now - self._cut_at)
+            learnt = max(self._sent - 1, 1) / (now - self._cut_at)
+            self._rate = max(learnt, CUT * (self.rate or 0.0))
         else:
             found_again = accepted >= self._ceiling and not self._opening
             hold_s = 2 * self._hold_s if found_again else pause_s / PROBE_COST

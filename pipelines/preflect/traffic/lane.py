@@ -15,8 +15,9 @@ from typing import Final
 from preflect.ports import CallMeter, Gate
 from preflect.traffic.adaptive_limit import AdaptiveLimit, Sent
 from preflect.traffic.pace import Pace
-from preflect.traffic.told import exhausted_s, throttle_pause_s
+from preflect.traffic.told import TOO_MANY_REQUESTS, exhausted_s, throttle_pause_s
 
+OK: Final = 200
 OPENING_LOOK_S: Final = 0.002
 """How often a limit that grows with time is looked at."""
 LONGEST_BACKOFF_S: Final = 20.0
@@ -54,8 +55,16 @@ class Ticket:
     tokens: int
     """What it will use of the tokens per minute, as far as that is known."""
     rank: int = field(default_factory=lambda: next(_ranks))
+    instead_of: Ticket | None = None
+    """The slow request that this one was put beside: once that is answered, this one need not go any more."""
+    answered: bool = False
     reply: asyncio.Future[HttpReply] = field(init=False)
     sent: Sent = field(init=False)
+
+    @property
+    def is_moot(self) -> bool:
+        """Whether nobody waits for it any more."""
+        return self.reply.done() or (self.instead_of is not None and self.instead_of.answered)
 
 
 class Line:
@@ -74,7 +83,7 @@ class Line:
 
     def head(self) -> tuple[int, int, Ticket] | None:
         """The next in the queue; those whom nobody waits for any more are dropped."""
-        while self._queue and self._queue[0][2].reply.done():
+        while self._queue and self._queue[0][2].is_moot:
             heapq.heappop(self._queue)
         return self._queue[0] if self._queue else None
 
@@ -104,7 +113,7 @@ class Lane:
         self._rng = rng
         self._lines: list[Line] = []
         self._paused_until = 0.0
-        self._throttled_in_row = 0
+        self._episodes_in_row = 0
         self._shown = 0
         self._wake: asyncio.TimerHandle | None = None
         self._at_work: set[asyncio.Task[None]] = set()
@@ -155,10 +164,16 @@ class Lane:
             try:
                 reply = await ticket.send()
             except BaseException as error:
-                self._give_back(line, ticket, error)
+                self._limit.answered()
+                self._tell(line, ticket, error)
+                raise
+            try:
+                self._settle(line, ticket, reply)
+            except Exception as error:
+                self._tell(line, ticket, error)
                 raise
             line.in_flight -= 1
-            self._settle(line, ticket, reply)
+            ticket.answered = reply.status == OK
             if not ticket.reply.done():
                 ticket.reply.set_result(reply)
             picked = self._next()
@@ -167,10 +182,9 @@ class Lane:
             self._pump()  # an answer may have made room for more than one
             line, ticket = picked
 
-    def _give_back(self, line: Line, ticket: Ticket, error: BaseException) -> None:
-        """The place and the caller of a request that broke, or was given up when the lane was closed."""
+    def _tell(self, line: Line, ticket: Ticket, error: BaseException) -> None:
+        """The caller of a request that broke, or was given up when the lane was closed, is told; its place is free."""
         line.in_flight -= 1
-        self._limit.answered()
         if not ticket.reply.done():
             ticket.reply.set_exception(error)
             ticket.reply.exception()  # looked at here: its caller may be gone
@@ -229,23 +243,29 @@ class Lane:
     def _settle(self, line: Line, ticket: Ticket, reply: HttpReply) -> None:
         told = throttle_pause_s(reply.status, reply.headers, reply.body)
         if told is None:
-            self._throttled_in_row = 0
+            self._episodes_in_row = 0
             self._limit.answered()
-            self._pause(line, exhausted_s(reply.headers, ticket.tokens))
+            self._pause(exhausted_s(reply.headers, ticket.tokens))
         else:
-            self._throttled_in_row += 1
-            pause_s = told or backoff_s(self._throttled_in_row, self._rng)
-            self._limit.refused(ticket.sent, pause_s)
-            self._pace.learn(self._limit.rate)
             self._meter.throttled(line.name)
-            self._pause(line, pause_s)
+            self._throttled(ticket, reply, told or exhausted_s(reply.headers, ticket.tokens))
+        self._pace.learn(self._limit.rate)
         self._show()
 
-    def _pause(self, line: Line, seconds: float) -> None:
+    def _throttled(self, ticket: Ticket, reply: HttpReply, told_s: float) -> None:
+        pause_s = told_s or backoff_s(self._episodes_in_row + 1, self._rng)
+        if self._limit.refused(ticket.sent, pause_s, by_quota=reply.status == TOO_MANY_REQUESTS):
+            self._episodes_in_row += 1
+            self._pause(pause_s)
+        else:
+            self._pause(told_s)
+
+    def _pause(self, seconds: float) -> None:
         until = time.monotonic() + seconds
         if seconds and until > self._paused_until:
             self._paused_until = until
-            self._meter.paused(line.name, seconds)
+            for line in self._lines:
+                self._meter.paused(line.name, seconds)
 
     def _show(self) -> None:
         if (allowed := self._limit.allowed) != self._shown:

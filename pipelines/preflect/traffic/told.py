@@ -10,8 +10,9 @@ from typing import Final
 
 from preflect.traffic.pace import MINUTE_S
 
+TOO_MANY_REQUESTS: Final = 429
 _UNAVAILABLE: Final = 503
-_THROTTLING: Final = frozenset({429, _UNAVAILABLE, 529})
+_THROTTLING: Final = frozenset({TOO_MANY_REQUESTS, _UNAVAILABLE, 529})
 _NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")
 _DURATION: Final = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
 
@@ -40,9 +41,14 @@ def throttle_pause_s(status: int, headers: Mapping[str, str], body: bytes) -> fl
     HTTP 429, 529 (overloaded) and a 503 that says when to come back. A 429 for want of money is none: no wait helps.
     """
     told = retry_after_s(headers, datetime.now(UTC)) if status in _THROTTLING else None
-    if status not in _THROTTLING or (status == _UNAVAILABLE and told is None) or b"insufficient_quota" in body:
+    if status not in _THROTTLING or (status == _UNAVAILABLE and told is None) or wants_money(status, body):
         return None
     return told or 0.0
+
+
+def wants_money(status: int, body: bytes) -> bool:
+    """Whether a 429 says that the account is empty."""
+    return status == TOO_MANY_REQUESTS and (b"insufficient_quota" in body or b"billing_hard_limit_reached" in body)
 
 
 def exhausted_s(headers: Mapping[str, str], tokens: int) -> float:
