@@ -118,9 +118,13 @@ def test_local_and_simulated_models_cost_nothing_unless_a_price_is_given() -> No
     local = OpenAIModel(model="gpt-4.1", base_url="http://127.0.0.1:8000/v1")
     away = OpenAIModel(model="gpt-4.1", base_url="https://sim.example.org/v1")
     models = {"local": local, "away": away, "sim": SimModel(), "own": local.evolve(price=OWN)}
-    assert priced(models, simulated=("away",)) == ([None, None, None, OWN], ())
-    prices, [note] = priced(models, simulated=("away",), budget_usd=5)
-    assert prices == [None, None, None, OWN]
+    assert priced(models, simulated=("away",), budget_usd=5) == ([None, None, None, OWN], ())
+
+
+def test_a_budget_that_has_nothing_to_stop_is_pointed_out() -> None:
+    local = OpenAIModel(model="gpt-4.1", base_url="http://127.0.0.1:8000/v1")
+    prices, [note] = priced({"local": local, "sim": SimModel()}, budget_usd=5)
+    assert prices == [None, None]
     assert "model 'local' at http://127.0.0.1:8000/v1 counts as free" in note
 
 

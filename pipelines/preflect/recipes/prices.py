@@ -8,7 +8,7 @@ from datetime import datetime
 from preflect.adapters.prices import is_local, listed_price
 from preflect.errors import RecipeError
 from preflect.recipes.locate import Source
-from preflect.schemas import OpenAIModel, Recipe
+from preflect.schemas import ChatModelSpec, OpenAIModel, Recipe
 
 
 def with_prices(
@@ -33,13 +33,16 @@ def with_prices(
     )
     if unknown and beyond:
         raise RecipeError("\n".join(unknown))
-    local = tuple(
+    models = recipe.models | listed
+    paid = any(isinstance(model, ChatModelSpec) and model.price for model in models.values())
+    free = (
         f"{source.place(('models', name))}: model '{name}' at {model.base_url} counts as free, since that is a local "
-        f"address; if it passes calls on to a provider, set models.{name}.price, or limits.budget_usd can't stop them"
+        f"address, and limits.budget_usd has nothing to stop; if it passes calls on to a provider, set "
+        f"models.{name}.price"
         for name, model in _unpriced(recipe, simulated)
-        if beyond and is_local(model.base_url)
+        if beyond and not paid
     )
-    return recipe.evolve(models=recipe.models | listed), (*unknown, *local)
+    return recipe.evolve(models=models), (*unknown, *free)
 
 
 def _without_price(recipe: Recipe, simulated: Collection[str]) -> Iterator[tuple[str, OpenAIModel]]:
