@@ -74,7 +74,8 @@ def pack(text: Packed) -> Packed:
 
 def unpack(packed: Packed) -> str | None:
     """What was packed."""
-    return zstd.decompress(packed).decode() if isinstance(packed, bytes) else packed
+    # One frame each: the decompressor itself, since `zstd.decompress` looks for more of them.
+    return zstd.ZstdDecompressor().decompress(packed).decode() if isinstance(packed, bytes) else packed
 
 
 def plain_bytes(text: Packed) -> int:
