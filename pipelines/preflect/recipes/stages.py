@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import TypedDict
 
-from preflect.adapters.batch_chat import open_batch_chat
 from preflect.adapters.openai import open_chat
 from preflect.adapters.reachability import secret_of
 from preflect.adapters.replay import ReplayedChat
@@ -84,16 +83,21 @@ async def _open_models(
         "gate": wiring.gate,
         "meter": wiring.meter,
     }
-    async with (
-        open_chat(
-            {n: m for n, m in chat.items() if n not in in_batches},
+    async with AsyncExitStack() as stack:
+        at_once = open_chat(
+            {name: model for name, model in chat.items() if name not in in_batches},
             shared=recipe.limits.shared,
             stages=stage_names(recipe),
             **means,
-        ) as at_once,
-        open_batch_chat(in_batches, batches=wiring.batches, **means) as later,
-    ):
-        yield {**at_once, **later}
+        )
+        models: dict[str, ChatModel] = {**await stack.enter_async_context(at_once)}
+        if in_batches:
+            # The openai client behind it takes a second and 40 MB to import.
+            from preflect.adapters.batch_chat import open_batch_chat  # noqa: PLC0415
+
+            later = open_batch_chat(in_batches, batches=wiring.batches, **means)
+            models |= await stack.enter_async_context(later)
+        yield models
 
 
 def _replayed(name: str, model: ChatModelSpec, wiring: Wiring) -> ReplayedChat:
