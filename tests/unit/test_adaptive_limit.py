@@ -30,10 +30,21 @@ def test_a_large_limit_opens_within_a_fraction_of_a_second_doubling_every_twenti
     clock = Clock()
     limit = AdaptiveLimit(1000, clock)
     limit.sent()
-    seen: list[int] = []
-    for clock.now in (0.0, 0.05, 0.1, 0.3):
-        seen.append(limit.allowed)
-    assert seen == [32, 64, 128, 1000]
+    seen = {0: limit.allowed}
+    for look in range(1, 61):
+        clock.now = look * 0.005
+        limit.look()
+        seen[look] = limit.allowed
+    assert [seen[look] for look in (0, 10, 20, 60)] == [32, 64, 128, 1000]
+
+
+def test_a_late_look_opens_by_a_quarter_at_most() -> None:
+    clock = Clock()
+    limit = AdaptiveLimit(1000, clock)
+    limit.sent()
+    clock.now = 0.5
+    limit.look()
+    assert limit.allowed == 40
 
 
 def test_a_refusal_leaves_nine_tenths_of_what_was_accepted() -> None:
@@ -80,12 +91,14 @@ def test_after_the_hold_it_looks_for_more_in_steps_that_double() -> None:
     assert sizes == [11, 13, 17, 25]
 
 
-def test_a_limit_that_nobody_looks_at_for_an_hour_has_opened() -> None:
+def test_a_limit_that_nobody_looks_at_for_an_hour_opens_all_the_same() -> None:
     clock = Clock()
     limit = AdaptiveLimit(500, clock)
     limit.sent()
     clock.now = 3600.0
     limit.answered()
+    for _ in range(13):
+        limit.look()
     assert limit.allowed == 500
 
 

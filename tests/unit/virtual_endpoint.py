@@ -97,6 +97,7 @@ class VirtualEndpoint:
             paused_until = self.now + RETRY_AFTER_S
 
         def tick() -> None:
+            limit.look()
             self._after(TICK_S, tick)
 
         tick()

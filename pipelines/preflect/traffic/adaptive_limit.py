@@ -12,6 +12,7 @@ DOUBLING_S: Final = 0.05
 """Until the first refusal the limit doubles in this time: an endpoint that refuses does so at once."""
 CUT: Final = 0.9
 """What a refusal leaves of the calls that the endpoint had accepted."""
+STEP_AT_LOOK: Final = 1.25
 _MOST_DOUBLINGS: Final = 30
 """Beyond this no limit is larger."""
 PROBE_COST: Final = 0.02
@@ -63,12 +64,19 @@ class AdaptiveLimit:
     @property
     def allowed(self) -> int:
         """Calls that may be in flight now."""
-        if self._opening and self._opened_at is not None:
-            doublings = min((self._clock() - self._opened_at) / DOUBLING_S, _MOST_DOUBLINGS)
-            self._size = OPENING * 2**doublings
-            if self._size >= self._most:
-                self._settle(self._most)
         return int(self._size)
+
+    def look(self) -> None:
+        """Time has passed; while the limit is opening, it grows with it.
+
+        By a quarter at a look at most: however late one is, refusals that came in are heard before the next.
+        """
+        if not self._opening or self._opened_at is None:
+            return
+        doublings = min((self._clock() - self._opened_at) / DOUBLING_S, _MOST_DOUBLINGS)
+        self._size = min(OPENING * 2**doublings, self._size * STEP_AT_LOOK)
+        if self._size >= self._most:
+            self._settle(self._most)
 
     @property
     def opening(self) -> bool:

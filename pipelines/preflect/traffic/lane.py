@@ -238,6 +238,7 @@ class Lane:
 
     def _woken(self) -> None:
         self._wake = None
+        self._limit.look()
         self._pump()
 
     def _settle(self, line: Line, ticket: Ticket, reply: HttpReply) -> None:
