@@ -19,7 +19,7 @@ from preflect.engine.budget import Budget
 from preflect.engine.gate import RunGate
 from preflect.engine.journal import Journal, open_journal
 from preflect.engine.meter import Meter
-from preflect.errors import BudgetError, CallError, InterruptedRunError, RunError
+from preflect.errors import BudgetError, CallError, InterruptedRunError, RefusedCallError, RunError
 from preflect.ports import ChatReply, ChatRequest
 from preflect.schemas import BatchOptions, Message, OpenAIModel, Price, Sampling
 
@@ -205,6 +205,18 @@ async def test_a_refused_request_fails_alone_with_the_endpoints_words(tmp_path: 
     assert str(missing) == "call_failed: HTTP 404: no such tool"
     assert str(filtered) == "content_filter: HTTP 400: filtered"
     assert provider.sizes() == [3]
+
+
+async def test_a_request_that_is_not_taken_is_told_from_one_that_fails(tmp_path: Path) -> None:
+    refusals = {
+        "q0": error(400, "max_tokens is too large: 4096"),
+        "q1": error(400, "filtered", code="content_filter"),
+        "q2": error(404, "no such tool"),
+    }
+    with providing(BatchProvider(lambda body: refusals[last_words(body)])) as provider:
+        async with rig(provider, tmp_path) as r:
+            outcomes = await r.outcomes(*numbered(3))
+    assert [type(outcome) for outcome in outcomes] == [RefusedCallError, CallError, CallError]
 
 
 async def test_a_refused_json_schema_is_asked_for_as_json_then_in_tags_from_then_on(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from preflect.adapters.batch_post import BatchPost, Reply
 from preflect.adapters.batch_wire import Fault, request_line
 from preflect.adapters.chat_wire import reply_style, request_body
 from preflect.adapters.journalled import identified, reply_of
-from preflect.adapters.refusals import refused_options
-from preflect.errors import CallError
+from preflect.adapters.refusals import NOT_ACCEPTED, refused_options
+from preflect.errors import CallError, RefusedCallError
 from preflect.ports import (
     BatchStore,
     CallMeter,
@@ -80,7 +80,9 @@ class BatchChat:
             self._refused |= news
             if tries >= MOST_TRIES or not (news or reply.passing):
                 times = f", in {tries} batches" if tries > 1 else ""
-                raise CallError(reply.reason, self._office.without_key(reply.words) + times)
+                refused = reply.refusal is not None and reply.refusal.status in NOT_ACCEPTED
+                kind = RefusedCallError if refused and reply.reason == "call_failed" else CallError
+                raise kind(reply.reason, self._office.without_key(reply.words) + times)
             self._means.meter.retried(self.name)
 
     def _not_taken(self, fault: Fault, request: ChatRequest, sent_without: frozenset[str]) -> frozenset[str]:

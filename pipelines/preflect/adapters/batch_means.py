@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from preflect.adapters.chat_wire import Completion
+from preflect.adapters.journalled import stored
 from preflect.ports import BatchStore, CallMeter, CallStore, Gate, Purse, SentLine, StoredCall
 from preflect.schemas import OpenAIModel, Price
-from preflect.scoring.cost import Usage, batched, cost_usd
-
-BYTES_PER_TOKEN: Final = 4
-"""Rough size of a token, where no endpoint has counted yet."""
+from preflect.scoring.cost import batched, cost_usd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,20 +34,14 @@ class Means:
 
     def stored(self, line: SentLine, reply: Completion, latency_s: float) -> StoredCall:
         """A reply as it's kept; where the endpoint counts no tokens, it costs what was set aside."""
-        usage = reply.usage or Usage(prompt_tokens=0, completion_tokens=len(reply.text) // BYTES_PER_TOKEN)
-        return StoredCall(
-            key=line.key,
-            model=self.model,
-            stage=line.stage,
-            sample_id=line.sample_id,
-            text=reply.text,
-            thinking=reply.thinking,
-            finish_reason=reply.finish_reason,
-            served_by=reply.model or self.served_model,
-            prompt_tokens=usage.prompt_tokens,
-            completion_tokens=usage.completion_tokens,
-            cost_usd=cost_usd(self.price, usage) if reply.usage else line.most_usd,
+        return stored(
+            line.key,
+            self.model,
+            line.stage,
+            line.sample_id,
+            reply,
+            served_model=self.served_model,
+            prompt_tokens=0,
+            cost_usd=cost_usd(self.price, reply.usage) if reply.usage else line.most_usd,
             latency_s=latency_s,
-            cached_tokens=usage.cached_tokens,
-            reasoning_tokens=usage.reasoning_tokens,
         )

@@ -18,12 +18,11 @@ from openai.types import Batch
 from preflect.adapters.batch_wire import URL
 from preflect.adapters.chat_call import RETRIED_STATUS
 from preflect.errors import RunError
+from preflect.traffic.told import EMPTY_ACCOUNT
 
 T = TypeVar("T")
 
 _LOG: Final = logging.getLogger(__name__)
-_FOR_GOOD: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
-"""Codes of a 429 that no waiting mends."""
 _ENDED: Final = frozenset({"completed", "failed", "expired", "cancelled"})
 _FAULTS: Final = (openai.OpenAIError, httpx2.HTTPError)
 """What a request ends with; the second kind while a file comes in."""
@@ -121,7 +120,7 @@ class BatchOffice:
     def _raise_unless_passing(self, error: Exception) -> None:
         words = self.without_key(str(error))
         if isinstance(error, openai.APIStatusError):
-            passes = error.status_code in RETRIED_STATUS and error.code not in _FOR_GOOD
+            passes = error.status_code in RETRIED_STATUS and error.code not in EMPTY_ACCOUNT
         else:
             passes = isinstance(error, (openai.APIConnectionError, httpx2.TransportError))
         if not passes:

@@ -13,6 +13,7 @@ import orjson
 
 from preflect.adapters.chat_wire import BadBodyError, Completion, read_completion, reply_style, request_body
 from preflect.adapters.http_post import HttpPost
+from preflect.adapters.journalled import BYTES_PER_TOKEN
 from preflect.adapters.refusals import NOT_ACCEPTED, Refusal, ignored_options, read_refusal, refused_options
 from preflect.errors import CallError, RefusedCallError
 from preflect.ports import CallMeter, ChatRequest, Gate, Hold, Purse
@@ -28,8 +29,6 @@ MOST_THROTTLED: Final = 20
 """Refusals of one call because there were too many, waited out each time, after which it fails."""
 MOST_BAD_BODIES: Final = 3
 """Replies that are no completion, after which the endpoint is taken at its word: each of them may be paid for."""
-BYTES_PER_TOKEN: Final = 4
-"""Rough size of a token, where no endpoint has counted yet."""
 
 
 @dataclass(slots=True, kw_only=True)

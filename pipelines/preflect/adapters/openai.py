@@ -9,13 +9,12 @@ from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Final
 
-from preflect.adapters.chat_call import BYTES_PER_TOKEN, Answered, ChatCall, Endpoint
+from preflect.adapters.chat_call import Answered, ChatCall, Endpoint
 from preflect.adapters.http_post import open_post
-from preflect.adapters.journalled import identified, reply_of
+from preflect.adapters.journalled import identified, reply_of, stored
 from preflect.errors import CallError, PreflectError
 from preflect.ports import CallMeter, CallStore, ChatReply, ChatRequest, Gate, Purse, StoredCall
 from preflect.schemas import ChatModelSpec, Sampling, SharedLimit
-from preflect.scoring.cost import Usage
 from preflect.traffic.adaptive_limit import AdaptiveLimit
 from preflect.traffic.lane import Lane, Line
 from preflect.traffic.pace import Pace
@@ -135,32 +134,22 @@ class OpenAIChat:
             if call.sent.is_set():
                 self._endpoint.meter.finished_call(self.name, None, call.out_s)
             raise
-        stored = self._stored(next(keys), call, answered)
-        self._endpoint.meter.finished_call(self.name, stored, call.out_s)
-        await self._journal.record(stored)
-        return stored
+        kept = self._stored(next(keys), call, answered)
+        self._endpoint.meter.finished_call(self.name, kept, call.out_s)
+        await self._journal.record(kept)
+        return kept
 
     def _stored(self, key: str, call: ChatCall, answered: Answered) -> StoredCall:
-        """The call as it's kept; where the endpoint counts no tokens, they are guessed by the length."""
-        reply = answered.completion
-        usage = reply.usage or Usage(
-            prompt_tokens=call.estimated_tokens, completion_tokens=len(reply.text) // BYTES_PER_TOKEN
-        )
-        return StoredCall(
-            key=key,
-            model=self.name,
-            stage=call.request.stage,
-            sample_id=call.request.sample_id,
-            text=reply.text,
-            thinking=reply.thinking,
-            finish_reason=reply.finish_reason,
-            served_by=reply.model or self._endpoint.served_model,
-            prompt_tokens=usage.prompt_tokens,
-            completion_tokens=usage.completion_tokens,
+        return stored(
+            key,
+            self.name,
+            call.request.stage,
+            call.request.sample_id,
+            answered.completion,
+            served_model=self._endpoint.served_model,
+            prompt_tokens=call.estimated_tokens,
             cost_usd=answered.cost_usd,
             latency_s=answered.latency_s,
-            cached_tokens=usage.cached_tokens,
-            reasoning_tokens=usage.reasoning_tokens,
         )
 
     async def close(self) -> None:

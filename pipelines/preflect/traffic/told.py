@@ -11,6 +11,8 @@ from typing import Final
 from preflect.traffic.pace import MINUTE_S
 
 TOO_MANY_REQUESTS: Final = 429
+EMPTY_ACCOUNT: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
+"""Codes of a 429 that no waiting mends."""
 _UNAVAILABLE: Final = 503
 _THROTTLING: Final = frozenset({TOO_MANY_REQUESTS, _UNAVAILABLE, 529})
 _NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")
@@ -48,7 +50,7 @@ def throttle_pause_s(status: int, headers: Mapping[str, str], body: bytes) -> fl
 
 def wants_money(status: int, body: bytes) -> bool:
     """Whether a 429 says that the account is empty."""
-    return status == TOO_MANY_REQUESTS and (b"insufficient_quota" in body or b"billing_hard_limit_reached" in body)
+    return status == TOO_MANY_REQUESTS and any(code.encode() in body for code in EMPTY_ACCOUNT)
 
 
 def exhausted_s(headers: Mapping[str, str], tokens: int) -> float:
