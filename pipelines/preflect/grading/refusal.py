@@ -46,4 +46,4 @@ def is_refusal(text: str) -> bool:
     opening = text.replace("\u2019", "'").lstrip(_OPENING)[:400]
     if _REFUSAL.match(opening):
         return True
-    return len(text.split()) <= _SHORT_WORDS and _SHORT_OF_HELP.match(opening) is not None
+    return _SHORT_OF_HELP.match(opening) is not None and len(text.split()) <= _SHORT_WORDS

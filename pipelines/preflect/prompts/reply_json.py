@@ -12,6 +12,8 @@ from typing import Any, Final, cast
 _DECODER: Final = json.JSONDecoder(strict=False)
 _ESCAPE: Final = re.compile(r'\\(["\\/bfnrt]|u[0-9a-fA-F]{4})?')
 _TRAILING_COMMA: Final = re.compile(r",(\s*[}\]])")
+_LATEX: Final = ("\\f", "\\b", "\f", "\b", "\\u000")
+"""Of these one is in every text in which `_with_latex` finds something."""
 _MOST_BRACES: Final = 3
 _OPENING: Final = re.compile(r"[{\[]")
 
@@ -30,8 +32,8 @@ def json_values(text: str, json_schema: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def _found(text: str) -> Iterator[Any]:
-    mended = _TRAILING_COMMA.sub(r"\1", _ESCAPE.sub(_mend_escape, text))
     yield from _decoded(text)
+    mended = _TRAILING_COMMA.sub(r"\1", _ESCAPE.sub(_mend_escape, text))
     if mended != text:
         yield from _decoded(mended)
     yield from _python_literal(text)
@@ -41,6 +43,8 @@ def _found(text: str) -> Iterator[Any]:
 
 def _unquoted(text: str) -> str:
     # Some servers and models hand over the object as one JSON string.
+    if not text.startswith('"'):
+        return text
     try:
         value = _DECODER.decode(text)
     except (ValueError, RecursionError):
@@ -61,7 +65,7 @@ def _decoded(text: str) -> Iterator[Any]:
         except (ValueError, RecursionError):
             position = opening.end()
         else:
-            yield _with_latex(value)
+            yield _with_latex(value) if any(mark in text for mark in _LATEX) else value
 
 
 def _closed(text: str) -> Iterator[Any]:

@@ -77,9 +77,14 @@ def _refused(parts: Any, schema: Mapping[str, Any]) -> list[Fault]:
 
 
 def _fit_object(value: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    given = {_fold(key): part for key, part in value.items() if part is not None}
     wanted: Mapping[str, Any] = schema["properties"]
-    return {name: fit(given[_fold(name)], part) for name, part in wanted.items() if _fold(name) in given}
+    given = value if value.keys() == wanted.keys() else _renamed(value, wanted)
+    return {name: fit(given[name], part) for name, part in wanted.items() if given.get(name) is not None}
+
+
+def _renamed(value: dict[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    given = {_fold(key): part for key, part in value.items() if part is not None}
+    return {name: given.get(_fold(name)) for name in wanted}
 
 
 @lru_cache(maxsize=1024)
@@ -106,7 +111,7 @@ def _as_text(value: Any) -> Any:
 
 def _as_unicode(text: str) -> str:
     # Half of a \ud83d\ude00 escape is no character, and no file could hold it.
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _in_words(error: ValidationError) -> Iterator[str]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from preflect.errors import ReplyError
@@ -69,7 +69,8 @@ class JudgeAspects:
                 )
 
 
-def aspects_schema(shown_answers: int, aspects: Sequence[str]) -> dict[str, Any]:
+@cache
+def aspects_schema(shown_answers: int, aspects: tuple[str, ...]) -> Mapping[str, Any]:
     """The JSON schema of the ratings of so many answers: an object per answer, in it one per aspect."""
     # The rationale stands before the score, so that the score follows from it; an enum because endpoints that enforce a
     # schema know it, while many don't know bounds.

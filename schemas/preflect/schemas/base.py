@@ -6,18 +6,26 @@ import hashlib
 import json
 from typing import Any, Final, Self
 
+import orjson
 from pydantic import BaseModel, ConfigDict, model_validator
 
 SCHEMA_VERSION: Final = 1
 """Version of all that is stored; raised when a stored field changes its meaning."""
 
 
-_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+_WITH_BIG_NUMBERS: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def content_id(value: Any) -> str:
     """Hash of the canonical JSON of `value` (sorted keys, no spaces, UTF-8): 20 hexadecimal digits, 80 bits."""
-    return hashlib.blake2b(_CANONICAL.encode(value).encode(), digest_size=10).hexdigest()
+    return hashlib.blake2b(_canonical(value), digest_size=10).hexdigest()
+
+
+def _canonical(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # an integer of more than 64 bits, which orjson refuses
+        return _WITH_BIG_NUMBERS.encode(value).encode()
 
 
 class Schema(BaseModel):
