@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from preflect.report import render_report
+from preflect.report import read_once, render_report
 from preflect.schemas import (
     Critique,
     Grade,
@@ -156,7 +156,8 @@ def a_report(folder: Path, samples: list[Sample], *, simulated: bool = True, tol
     )
     rejected = Rejection(sample_id="x", stage=told, cause="filter", reason=told, detail=told)
     out = folder / "report.html"
-    render_report(out, manifest=manifest, recipe=recipe, samples=samples, rejections=[rejected] * 2, truth=Truth())
+    findings = read_once(samples, Truth())
+    render_report(out, manifest=manifest, recipe=recipe, findings=findings, rejections=[rejected] * 2)
     return out
 
 

@@ -170,7 +170,8 @@ class _Exchange:
 
     def __init__(self) -> None:
         self._outcomes: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
-        self._places = asyncio.Semaphore(UNREAD_LIMIT)
+        self._room = asyncio.Event()
+        self._room.set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._ready = threading.Event()
@@ -182,8 +183,13 @@ class _Exchange:
         self._ready.set()
 
     async def put(self, outcome: Outcome) -> None:
-        await self._places.acquire()
         self._outcomes.put(outcome)
+        if self._outcomes.qsize() > UNREAD_LIMIT:
+            self._room.clear()
+            # Looked at again: the reader may have read them all before it could see that it is waited for.
+            if self._outcomes.qsize() <= UNREAD_LIMIT // 2:
+                self._room.set()
+        await self._room.wait()
 
     def close(self) -> None:
         self._closed = True
@@ -191,7 +197,8 @@ class _Exchange:
 
     def read(self) -> Iterator[Outcome]:
         while (outcome := self._outcomes.get()) is not None:
-            self._tell_loop(self._places.release)
+            if not self._room.is_set() and self._outcomes.qsize() <= UNREAD_LIMIT // 2:
+                self._tell_loop(self._room.set)
             yield outcome
 
     def abandon(self) -> None:

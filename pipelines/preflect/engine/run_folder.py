@@ -33,6 +33,8 @@ class RunFolder:
         self.batches_path = path / "batches"
         """Only while batches are at their endpoints: what was sent."""
         self.rejections_path = path / "rejections.parquet"
+        self.input_rejections_path = path / "phases" / "input-rejected.parquet"
+        """Once the input has been read to its end: its rows that are no samples."""
         self.report_path = path / "report.html"
         self.export_path = path / "export"
         self.truth_path = path / "sim" / "truth.jsonl"

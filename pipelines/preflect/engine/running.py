@@ -25,10 +25,10 @@ from preflect.engine.progress import Snapshot
 from preflect.engine.run_folder import RunFolder, new_run_path
 from preflect.engine.sitting import Sitting
 from preflect.engine.so_far import steps
-from preflect.engine.storage import write_rejections
+from preflect.engine.storage import count_rows, read_rejections, write_rejections
 from preflect.engine.traffic import traffic_so_far
 from preflect.errors import BudgetError, InputError, PreflectError, ReplayMissError, StoppedError
-from preflect.schemas import Manifest, OpenAIModel, Recipe, Rejection, Sample, content_id
+from preflect.schemas import Manifest, OpenAIModel, Recipe, content_id
 
 WAY_TO_A_MODEL: Final = (
     "concurrency",
@@ -288,10 +288,10 @@ def _carry_phases(plan: Plan, folder: RunFolder, watch: Watch, endpoints: Mappin
 
 def _gather_rejections(plan: Plan, folder: RunFolder) -> int:
     """Bring the rejections of the input and of all phases into one file; returns how many the input had."""
-    of_input: list[tuple[Rejection, Sample | None]] = [(row, None) for row in plan.read() if isinstance(row, Rejection)]
+    of_input = read_rejections(folder.input_rejections_path)
     later = (dataset.rejections() for _, dataset in steps(plan.recipe, folder))
     write_rejections(folder.rejections_path, chain(of_input, *later))
-    return len(of_input)
+    return count_rows([folder.input_rejections_path])
 
 
 def _finish(plan: Plan, folder: RunFolder, input_rejected: int, say: Callable[[str], None]) -> RunResult:

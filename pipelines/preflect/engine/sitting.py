@@ -15,9 +15,10 @@ from preflect.engine.meter import Meter
 from preflect.engine.plan import Phase, Plan, Wiring
 from preflect.engine.progress import Snapshot
 from preflect.engine.run_folder import RunFolder
+from preflect.engine.storage import write_rejections
 from preflect.engine.traffic import keep_traffic
 from preflect.errors import InterruptedRunError
-from preflect.schemas import ChatModelSpec, Sample
+from preflect.schemas import ChatModelSpec, Rejection, Sample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +47,17 @@ class Sitting:
         """The samples that go into the phase, in order."""
         if phase.number > 0:
             return self.result(self.plan.phases[phase.number - 1]).samples()
-        marked = self.plan.simulated
-        rows = (row for row in self.plan.read() if isinstance(row, Sample))
-        return (row.evolve(simulated=True) for row in rows) if marked else rows
+        return self._rows()
+
+    def _rows(self) -> Iterator[Sample]:
+        """The input's samples; why its other rows are none is written down when it has been read to its end."""
+        rejected: list[tuple[Rejection, None]] = []
+        for row in self.plan.read():
+            if isinstance(row, Rejection):
+                rejected.append((row, None))
+            else:
+                yield row.evolve(simulated=True) if self.plan.simulated else row
+        write_rejections(self.folder.input_rejections_path, rejected)
 
     @contextmanager
     def tools(self, total: int | None) -> Generator[Tools]:

@@ -54,7 +54,9 @@ def fit(value: Any, schema: Mapping[str, Any]) -> Any:
 def find_faults(parts: Any, schema: Mapping[str, Any]) -> list[Fault]:
     """What keeps `parts` from being a reply: what the schema refuses, empty texts and placeholders."""
     refused = [] if _accepts(orjson.dumps(schema), parts) else _refused(parts, schema)
-    return [*refused, *_unfilled(parts, schema, ())]
+    unfilled: list[Fault] = []
+    _find_unfilled(parts, schema, (), unfilled)
+    return [*refused, *unfilled]
 
 
 def _accepts(schema: bytes, parts: Any) -> bool:
@@ -124,15 +126,16 @@ def _in_words(error: ValidationError) -> Iterator[str]:
         yield f"{_named(*place)}: {error.message}" if place else error.message
 
 
-def _unfilled(value: Any, schema: Mapping[str, Any], place: tuple[str, ...]) -> Iterator[Fault]:
-    if isinstance(value, dict):
+def _find_unfilled(value: Any, schema: Mapping[str, Any], place: tuple[str, ...], found: list[Fault]) -> None:
+    if isinstance(value, str):
+        if not value:
+            found.append(Fault(f"{_named(*place)} is empty"))
+        elif is_placeholder(value) or value.strip("() ") == schema.get("description"):
+            found.append(Fault(f"{_named(*place)} is a placeholder, {value[:60]!r}", placeholder=True))
+    elif isinstance(value, dict):
         wanted: Mapping[str, Any] = schema["properties"]
         for name, part in cast("dict[str, Any]", value).items():
-            yield from _unfilled(part, wanted[name], (*place, name))
-    elif isinstance(value, str) and not value:
-        yield Fault(f"{_named(*place)} is empty")
-    elif isinstance(value, str) and (is_placeholder(value) or value.strip("() ") == schema.get("description")):
-        yield Fault(f"{_named(*place)} is a placeholder, {value[:60]!r}", placeholder=True)
+            _find_unfilled(part, wanted[name], (*place, name), found)
 
 
 def _named(*place: str) -> str:

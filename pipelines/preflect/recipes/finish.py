@@ -7,11 +7,15 @@ for its end.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from preflect.engine.run_folder import RunFolder
 from preflect.engine.so_far import rejections_so_far
 from preflect.schemas import ExportCounts, ExportSpec, Manifest
 from preflect.scoring.truth import Truth, TruthSummary, read_truth, summarise
+
+if TYPE_CHECKING:
+    from preflect.report import Findings
 
 
 def export(folder: RunFolder, to: Path | None = None, spec: ExportSpec | None = None) -> tuple[ExportCounts, ...]:
@@ -24,15 +28,40 @@ def export(folder: RunFolder, to: Path | None = None, spec: ExportSpec | None = 
 
 def report(folder: RunFolder, manifest: Manifest) -> None:
     """Write `report.html`, of a run that is not done with what there is so far."""
+    from preflect.report import read_once  # noqa: PLC0415
+
+    _write_report(folder, manifest, read_once(folder.samples(), truth_of(folder)))
+
+
+class Ending:
+    """A run's exports and then its report, out of one reading of its samples."""
+
+    def __init__(self) -> None:
+        self._found: Findings | None = None
+
+    def export(self, folder: RunFolder) -> tuple[ExportCounts, ...]:
+        """As `export` does, and remember what the report needs."""
+        from preflect.export import export_run  # noqa: PLC0415
+        from preflect.report import Findings  # noqa: PLC0415
+
+        recipe, self._found = folder.recipe(), Findings(truth_of(folder))
+        return export_run(self._found.watch(folder.samples()), folder.export_path, recipe.export, recipe.seed)
+
+    def report(self, folder: RunFolder, manifest: Manifest) -> None:
+        """Write `report.html` of the run that was exported."""
+        assert self._found is not None
+        _write_report(folder, manifest, self._found)
+
+
+def _write_report(folder: RunFolder, manifest: Manifest, findings: Findings) -> None:
     from preflect.report import render_report  # noqa: PLC0415
 
     render_report(
         folder.report_path,
         manifest=manifest,
         recipe=folder.recipe(),
-        samples=folder.samples(),
+        findings=findings,
         rejections=(rejection for rejection, _ in rejections_so_far(folder)),
-        truth=truth_of(folder),
     )
 
 

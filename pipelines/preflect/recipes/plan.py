@@ -25,7 +25,7 @@ from preflect.engine.run_folder import RunFolder
 from preflect.engine.running import WAY_TO_A_MODEL
 from preflect.errors import DataError, RecipeError
 from preflect.prompts import has_prompt, load_prompt
-from preflect.recipes.finish import export, report
+from preflect.recipes.finish import Ending
 from preflect.recipes.locate import Source
 from preflect.recipes.order import check_order
 from preflect.recipes.prices import with_prices
@@ -172,6 +172,7 @@ def _changes(plan: Plan, manifest: Manifest) -> Iterator[str]:
 
 def _plan(recipe: Recipe, rows: int, sha256: str, *, simulated: bool, replay: Path | None) -> Plan:
     runner: Runner = LocalRunner() if recipe.engine == "local" else DistilabelRunner()
+    ending = Ending()
     return Plan(
         recipe=recipe,
         input_rows=min(rows, recipe.input.limit or rows),
@@ -181,8 +182,8 @@ def _plan(recipe: Recipe, rows: int, sha256: str, *, simulated: bool, replay: Pa
         services=partial(_services, recipe, replay is not None),
         runner=runner,
         entry=ENTRY,
-        export=export,
-        report=report,
+        export=ending.export,
+        report=ending.report,
         prompts=_prompts(recipe),
         replay=replay,
         simulated=simulated or any(isinstance(model, SimModel) for model in recipe.models.values()),

@@ -17,14 +17,12 @@ from preflect.files import write_text_atomically
 from preflect.report import figures, tables
 from preflect.report.against_truth import truth_table
 from preflect.report.chain import chain_of
-from preflect.report.tally import Findings, Tally, read_once
+from preflect.report.tally import Findings, Tally
 from preflect.report.wording import count, decimal, duration, moment, percent, plural, usd
-from preflect.schemas import Manifest, PpmStudent, Recipe, Rejection, Sample
+from preflect.schemas import Manifest, PpmStudent, Recipe, Rejection
 from preflect.scoring.cost import price_sources
-from preflect.scoring.truth import Truth
 
 _PACKAGE: Final = "preflect.report"
-_SHOWN: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,22 +39,17 @@ def render_report(
     *,
     manifest: Manifest,
     recipe: Recipe,
-    samples: Iterable[Sample],
+    findings: Findings,
     rejections: Iterable[Rejection],
-    truth: Truth | None,
 ) -> None:
-    """Write the report of a run to `out`, whole or not at all.
-
-    The samples are read once and one at a time. `truth` is what the simulator knows of its texts, None without one.
-    """
-    findings = read_once(samples, truth, show=_SHOWN)
+    """Write the report of a run to `out`, whole or not at all, from what a pass over its samples found."""
     context = {
         **_head(manifest, findings),
         **_funnel(manifest, rejections),
         **_student(recipe, findings.tally),
         **_judgements(findings.tally),
         **_work(manifest),
-        "chains": [chain_of(sample, truth) for sample in findings.shown],
+        "chains": [chain_of(sample, findings.known) for sample in findings.shown],
         **_provenance(manifest, recipe),
     }
     write_text_atomically(out, _page(context))

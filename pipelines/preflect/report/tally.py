@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from array import array
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from preflect.schemas import Pair, Response, Sample
-from preflect.scoring.truth import Truth, TruthSummary, summarise
+from preflect.scoring.truth import Truth, TruthSummary, count_sample
+
+SHOWN: Final = 20
+"""Samples that the report shows whole."""
 
 Group: TypeAlias = Literal["draft", "rewrite"]
 
@@ -111,26 +114,36 @@ class Showcase:
         return sorted((sample for _, sample in self._kept), key=lambda sample: (sample.index, sample.id))
 
 
-@dataclass(frozen=True, slots=True)
 class Findings:
-    """What one pass over the samples found."""
+    """What one pass over the samples finds.
 
-    tally: Tally
-    shown: list[Sample]
-    """The few that the report shows whole."""
-    truth: TruthSummary | None
-    """Only where there is a truth to compare with."""
+    Args: show is how many samples the report shows whole; truth is what the simulator knows of its texts, if any.
+    """
 
+    def __init__(self, truth: Truth | None, *, show: int = SHOWN) -> None:
+        self.tally: Final = Tally()
+        self.truth: Final = TruthSummary() if truth else None
+        """How well the run did; only where there is a truth to compare with."""
+        self.known: Final = truth
+        self._showcase = Showcase(show)
 
-def read_once(samples: Iterable[Sample], truth: Truth | None, *, show: int) -> Findings:
-    """Count all samples and choose those to show, in one pass."""
-    tally, showcase = Tally(), Showcase(show)
+    @property
+    def shown(self) -> list[Sample]:
+        """The few that the report shows whole."""
+        return self._showcase.samples
 
-    def watched() -> Iterator[Sample]:
+    def watch(self, samples: Iterable[Sample]) -> Iterator[Sample]:
+        """The samples as they are, each counted as it passes."""
         for sample in samples:
-            tally.add(sample)
-            showcase.add(sample)
+            self.tally.add(sample)
+            self._showcase.add(sample)
+            if self.known is not None and self.truth is not None:
+                count_sample(self.truth, self.known, sample)
             yield sample
 
-    summary = summarise(truth or Truth(), watched())
-    return Findings(tally, showcase.samples, summary if truth else None)
+
+def read_once(samples: Iterable[Sample], truth: Truth | None, *, show: int = SHOWN) -> Findings:
+    """Count all samples and choose those to show, in one pass."""
+    findings = Findings(truth, show=show)
+    deque(findings.watch(samples), maxlen=0)
+    return findings

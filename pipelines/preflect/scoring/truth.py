@@ -145,12 +145,17 @@ def summarise(truth: Truth, samples: Iterable[Sample]) -> TruthSummary:
     """How often chosen is truly better, what reflection repaired and broke, and how well the judge did."""
     summary = TruthSummary()
     for sample in samples:
-        qualities = {response.id: _of(truth, sample, response) for response in sample.responses}
-        _count_responses(summary, sample, qualities)
-        _count_pairs(summary, sample, qualities)
-        _count_rewrites(summary, sample, qualities)
-        _count_judgements(summary, sample, qualities)
+        count_sample(summary, truth, sample)
     return summary
+
+
+def count_sample(summary: TruthSummary, truth: Truth, sample: Sample) -> None:
+    """Count one more sample in."""
+    qualities = {response.id: _of(truth, sample, response) for response in sample.responses}
+    _count_responses(summary, sample, qualities)
+    _count_pairs(summary, sample, qualities)
+    _count_rewrites(summary, sample, qualities)
+    _count_judgements(summary, sample, qualities)
 
 
 _Known = dict[str, TruthOfText | None]
