@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from preflect.adapters.distilabel_runner import LiveFiles
 from preflect.adapters.sim_process import simulated_endpoint
+from preflect.engine.live_files import LiveFiles
 from preflect.engine.run_folder import RunFolder
 from preflect.schemas import Manifest, Recipe, SimModel
 

@@ -15,9 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from preflect.adapters.distilabel_rows import Counted, read_row, row_of
-from preflect.adapters.distilabel_runner import LiveFiles
 from preflect.engine.executor import Outcome
-from preflect.engine.progress import Snapshot
+from preflect.engine.live_files import LiveFiles
 from preflect.engine.run_folder import RunFolder
 from preflect.recipes.plan import ENTRY
 from preflect.schemas import Instruction, Message, Rejection, Sample
@@ -68,8 +67,8 @@ def test_the_work_begins_when_the_step_is_loaded_since_distilabel_waits_before_i
 
 
 def finished(folder: RunFolder) -> int:
-    progress = LiveFiles(folder.live_path).progress
-    return Snapshot.from_json(progress.read_bytes()).finished if progress.exists() else 0
+    snapshot = LiveFiles(folder.live_path).snapshot()
+    return snapshot.finished if snapshot else 0
 
 
 def outcome_of(folder: RunFolder) -> dict[str, Any]:

@@ -19,7 +19,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from preflect.adapters.distilabel_runner import SOCKET_PATH_MAX, DistilabelRunner, LiveFiles, check_temporary_folder
+from preflect.adapters.distilabel_runner import SOCKET_PATH_MAX, DistilabelRunner, check_temporary_folder
+from preflect.engine.live_files import LiveFiles
 from preflect.engine.run_folder import RunFolder
 from preflect.engine.sitting import Sitting
 from preflect.errors import InputError, RunError
@@ -208,8 +209,8 @@ def test_all_its_processes_end_when_the_run_is_killed(tmp_path: Path) -> None:
     slow = {"kind": "sim", "latency_s": 0.5, "concurrency": 1}
     recipe = home.write_recipe("killed", (f"Name {number} ports." for number in range(400)), slow)
     with home.preflect("run", recipe, "--run", "killed", "--quiet") as process:
-        progress = LiveFiles(RunFolder(tmp_path / "killed").live_path).progress
-        assert wait_until(progress.exists, 60)
+        files = LiveFiles(RunFolder(tmp_path / "killed").live_path)
+        assert wait_until(lambda: files.snapshot() is not None, 60)
         # The simulator, the pipeline, its manager, and at least the two steps.
         family = descendants(process.pid)
         assert len(family) >= 5

@@ -5,13 +5,11 @@ What distilabel 1.5.3 does to those who trust it, and what is done about each, i
 """
 
 import logging
-import os
-import signal
 import sys
 import tempfile
 import threading
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
 from pkgutil import resolve_name
@@ -25,13 +23,12 @@ from distilabel.typing import GeneratorStepOutput, StepColumns, StepOutput
 from pydantic import PrivateAttr
 
 from preflect.adapters.distilabel_rows import Counted, read_row, row_of
-from preflect.adapters.distilabel_runner import LiveFiles
 from preflect.engine.dataset import BlockWriter
 from preflect.engine.executor import Outcome
+from preflect.engine.live_files import LiveFiles, end_with_parent
 from preflect.engine.lock import shared_use
 from preflect.engine.phase_work import close_phase, stream_phase
 from preflect.engine.plan import Phase, Plan
-from preflect.engine.progress import Snapshot
 from preflect.engine.run_folder import RunFolder
 from preflect.engine.sitting import Sitting
 from preflect.errors import PreflectError, RunError, StoppedError
@@ -55,14 +52,9 @@ class Share:
             folder=self.folder,
             endpoints=orjson.loads(self._files.endpoints.read_bytes()),
             stop_requested=self._files.stop.exists,
-            publish=self._publish,
+            publish=self._files.publish,
         )
         self.phase: Phase = plan.phases[phase_number]
-
-    def _publish(self, snapshot: Snapshot) -> None:
-        fresh = self._files.progress.with_suffix(".tmp")
-        fresh.write_bytes(snapshot.to_json())
-        fresh.replace(self._files.progress)
 
     @property
     def failed(self) -> bool:
@@ -243,15 +235,6 @@ def run_phase(run_path: str, phase_number: int, entry: str) -> None:
         # step's rows that it would leave in the user's Hugging Face cache.
         datasets.config.HF_DATASETS_CACHE = Path(cache)
         pipeline_of(run_path, phase_number, entry, cache).run(use_cache=False)
-
-
-def end_with_parent() -> None:
-    """Kill this process's whole group when the run's process is gone: its end of our standard input then closes."""
-    # Not through sys.stdin: its lock, held here, would break the interpreter at its own end.
-    while os.read(sys.stdin.fileno(), 1):
-        pass
-    with suppress(ProcessLookupError):
-        os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -8,22 +8,19 @@ The pipeline's process has its own session and log file, so its log and its sign
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import Final
 
 import orjson
 
-from preflect import errors
+from preflect.engine.live_files import LiveFiles
 from preflect.engine.plan import Phase
-from preflect.engine.progress import Snapshot
 from preflect.engine.sitting import Sitting
-from preflect.errors import InputError, PreflectError, RunError
+from preflect.errors import InputError, RunError
 from preflect.files import write_text_atomically
 
 POLL_S: Final = 0.1
@@ -46,49 +43,6 @@ def check_temporary_folder(folder: str) -> None:
             f"the folder for temporary files, {folder}, has a path of {length} bytes, and {longest} are the most where "
             "distilabel makes its sockets: set TMPDIR to a shorter one, such as /tmp, or run with --engine local"
         )
-
-
-class LiveFiles:
-    """What the run's process and the pipeline's tell each other, as files in the run folder."""
-
-    def __init__(self, live: Path) -> None:
-        self.endpoints = live / "endpoints.json"
-        self.progress = live / "progress.json"
-        self.stop = live / "stop"
-        self.outcome = live / "outcome.json"
-        self.workers = live / "step-processes"
-
-    def clear(self) -> None:
-        """Remove what an earlier phase or sitting left."""
-        for stale in (self.progress, self.stop, self.outcome):
-            stale.unlink(missing_ok=True)
-        shutil.rmtree(self.workers, ignore_errors=True)
-
-    def announce(self) -> None:
-        """Say that this process works on the phase."""
-        self.workers.mkdir(exist_ok=True)
-        (self.workers / str(os.getpid())).touch()
-
-    def tell(self, error: PreflectError | None) -> None:
-        """Say how the phase ended; the first word stands."""
-        outcome = {"error": type(error).__name__ if error else None, "message": str(error) if error else ""}
-        fresh = self.outcome.with_suffix(f".{os.getpid()}")
-        fresh.write_bytes(orjson.dumps(outcome))
-        with suppress(FileExistsError):
-            self.outcome.hardlink_to(fresh)
-
-    def lost_worker(self) -> bool:
-        """Whether a process that works on the phase is gone, and nobody has told how the phase ended."""
-        pids = [int(path.name) for path in self.workers.glob("*")]
-        return not all(map(_is_alive, pids)) and not self.outcome.exists()
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 class DistilabelRunner:
@@ -117,7 +71,7 @@ class DistilabelRunner:
                 # Steps that outlive their pipeline would go on paying.
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
-        _raise_failure(files, process.returncode, sitting.folder.log_path)
+        files.raise_failure(process.returncode, sitting.folder.log_path)
 
 
 def _follow(process: subprocess.Popen[bytes], files: LiveFiles, sitting: Sitting) -> None:
@@ -127,8 +81,8 @@ def _follow(process: subprocess.Popen[bytes], files: LiveFiles, sitting: Sitting
         ended = files.outcome.exists()
         if ended or sitting.stop_requested():
             files.stop.touch()
-        if files.progress.exists():
-            sitting.publish(Snapshot.from_json(files.progress.read_bytes()))
+        if snapshot := files.snapshot():
+            sitting.publish(snapshot)
         ended_at = ended_at or (time.monotonic() if ended else None)
         if ended_at is not None and time.monotonic() > ended_at + GRACE_S:
             return
@@ -136,13 +90,3 @@ def _follow(process: subprocess.Popen[bytes], files: LiveFiles, sitting: Sitting
             files.tell(RunError("a process of the distilabel pipeline was killed, perhaps for want of memory"))
             return
         time.sleep(POLL_S)
-
-
-def _raise_failure(files: LiveFiles, returncode: int, log: Path) -> None:
-    if not files.outcome.exists():
-        raise RunError(f"the distilabel pipeline ended with exit code {returncode}; see {log}")
-    outcome = orjson.loads(files.outcome.read_bytes())
-    if outcome["error"]:
-        kind = vars(errors).get(outcome["error"], RunError)
-        assert issubclass(kind, PreflectError)
-        raise kind(f"{outcome['message']}; see {log}" if kind is RunError else outcome["message"])

@@ -132,10 +132,14 @@ def _beside(folder: Path) -> Path:
 
 
 class BlockWriter:
-    """Collects outcomes into blocks; leaving the `with` block early keeps unfinished blocks as partial ones."""
+    """Collects outcomes into blocks; leaving the `with` block early keeps unfinished blocks as partial ones.
 
-    def __init__(self, dataset: Dataset) -> None:
+    Args: may_be_empty is False for one of several writers, of whom each has blocks of its own.
+    """
+
+    def __init__(self, dataset: Dataset, *, may_be_empty: bool = True) -> None:
         self._dataset = dataset
+        self._may_be_empty = may_be_empty
         self._open: dict[int, list[Outcome]] = {}
         self.written = 0
 
@@ -150,7 +154,7 @@ class BlockWriter:
 
     def finish(self) -> None:
         """All outcomes have come: the open block is the last one, and whole. An empty set is one empty block."""
-        if not self._open and not self.written and not self._dataset.has(0):
+        if self._may_be_empty and not self._open and not self.written and not self._dataset.has(0):
             self._open[0] = []
         for block, outcomes in self._open.items():
             self._dataset.write(block, outcomes)

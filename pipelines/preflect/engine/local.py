@@ -1,10 +1,10 @@
-"""The local runner: phases in this process, no start-up."""
+"""The local runner: phases in this process, no start-up; a long replay in as many processes as there are cores."""
 
 from __future__ import annotations
 
-from preflect.engine.dataset import BlockWriter
-from preflect.engine.phase_work import close_phase, stream_phase
+from preflect.engine.phase_work import close_phase, write_stream
 from preflect.engine.plan import Phase
+from preflect.engine.shares import count_shares, write_in_shares
 from preflect.engine.sitting import Sitting
 
 
@@ -13,10 +13,10 @@ class LocalRunner:
 
     def carry(self, phase: Phase, sitting: Sitting) -> None:
         """Raises: StoppedError when the run stopped early, with what is finished on disk; RunError."""
-        dataset = sitting.streamed(phase)
-        dataset.create()
-        with stream_phase(sitting, phase) as outcomes, BlockWriter(dataset) as writer:
-            for outcome in outcomes:
-                writer.add(outcome)
+        sitting.streamed(phase).create()
+        if (shares := count_shares(sitting, phase)) > 1:
+            write_in_shares(sitting, phase, shares)
+        else:
+            write_stream(sitting, phase)
         if phase.closing is not None:
             close_phase(sitting, phase)

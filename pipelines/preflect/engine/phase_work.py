@@ -25,7 +25,7 @@ def stream_phase(sitting: Sitting, phase: Phase) -> Generator[Iterator[Outcome]]
     Raises (while iterating): StoppedError, RunError.
     """
     done: deque[Outcome] = deque()
-    rows = _rows_into(sitting, phase)
+    rows = -(-rows_into(sitting, phase) // sitting.share.of)
     with sitting.tools(rows) as tools:
         tools.meter.weigh(calls_of(sitting.plan.recipe, phase))
         waiting = _still_to_do(sitting, phase, done, tools.meter)
@@ -35,13 +35,21 @@ def stream_phase(sitting: Sitting, phase: Phase) -> Generator[Iterator[Outcome]]
         executor = Executor(
             lambda: _open_stages(tools, phase),
             open_samples=max(1, min(rows, open_samples(sitting.plan.recipe, phase))),
-            max_rejected=sitting.plan.recipe.limits.max_rejected,
+            max_rejected=_max_rejected(sitting),
             gate=tools.gate,
             meter=tools.meter,
             tick=tools.tick,
         )
         with executor.stream(waiting) as outcomes:
             yield _merged(outcomes, done)
+
+
+def write_stream(sitting: Sitting, phase: Phase) -> None:
+    """Run the phase's per-sample stages and write what they leave. Raises: StoppedError, RunError."""
+    writer = BlockWriter(sitting.streamed(phase), may_be_empty=sitting.share.of == 1)
+    with stream_phase(sitting, phase) as outcomes, writer:
+        for outcome in outcomes:
+            writer.add(outcome)
 
 
 def _merged(outcomes: Iterable[Outcome], done: deque[Outcome]) -> Iterator[Outcome]:
@@ -53,7 +61,8 @@ def _merged(outcomes: Iterable[Outcome], done: deque[Outcome]) -> Iterator[Outco
     yield from done
 
 
-def _rows_into(sitting: Sitting, phase: Phase) -> int:
+def rows_into(sitting: Sitting, phase: Phase) -> int:
+    """How many samples go into the phase, at most."""
     plan = sitting.plan
     return plan.input_rows if phase.number == 0 else sitting.result(plan.phases[phase.number - 1]).rows()
 
@@ -65,12 +74,16 @@ def _still_to_do(sitting: Sitting, phase: Phase, done: deque[Outcome], meter: Me
     """
     dataset = sitting.streamed(phase)
     partial: dict[int, tuple[Sample, Rejection | None]] = {}
-    written = False
-    ordinal = -1
+    mine = written = False
+    total = 0
     for ordinal, sample in enumerate(sitting.input_of(phase)):
         if ordinal % BLOCK == 0:
-            written = _is_final(dataset, ordinal // BLOCK)
-            partial = {} if written else dataset.partial_outcomes(ordinal // BLOCK)
+            mine = sitting.share.has(ordinal // BLOCK)
+            written = mine and _is_final(dataset, ordinal // BLOCK)
+            partial = {} if written or not mine else dataset.partial_outcomes(ordinal // BLOCK)
+        if not mine:
+            continue
+        total += 1
         found, rejection = partial.get(sample.index, (None, None))
         if written:
             meter.kept()
@@ -79,7 +92,12 @@ def _still_to_do(sitting: Sitting, phase: Phase, done: deque[Outcome], meter: Me
         else:
             meter.kept()
             done.append(Outcome(ordinal, found, rejection))
-    meter.total_known(ordinal + 1)
+    meter.total_known(total)
+
+
+def _max_rejected(sitting: Sitting) -> float:
+    # Whoever has a share sees too little of the run, which is judged as a whole at its end.
+    return sitting.plan.recipe.limits.max_rejected if sitting.share.of == 1 else 1.0
 
 
 def _is_final(dataset: Dataset, block: int) -> bool:
@@ -98,7 +116,7 @@ def _lost_a_call(before: Sample, after: Sample, rejection: Rejection | None) -> 
 async def _open_stages(tools: Tools, phase: Phase) -> AsyncGenerator[Sequence[Stage]]:
     async with tools.sitting.plan.connect(replace(phase, closing=None), tools.wiring) as connected:
         recipe = tools.sitting.plan.recipe
-        losses = StageLosses(recipe.limits.max_rejected, calls_of(recipe, phase))
+        losses = StageLosses(_max_rejected(tools.sitting), calls_of(recipe, phase))
         yield [Watched(stage, losses) for stage in connected.stages]
 
 

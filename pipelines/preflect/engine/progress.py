@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Self
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self, TypeVar
 
 import orjson
 
@@ -72,3 +73,35 @@ class Snapshot:
         fields["stages"] = tuple(StageProgress(**stage) for stage in fields["stages"])
         fields["models"] = tuple(ModelProgress(**model) for model in fields["models"])
         return cls(**fields)
+
+
+_Counts = TypeVar("_Counts", StageProgress, ModelProgress)
+
+
+def combined(parts: Sequence[Snapshot]) -> Snapshot:
+    """One phase that several processes share, each with samples of its own."""
+    first, *others = parts
+    if not others:
+        return first
+    totals = [part.total for part in parts if part.total is not None]
+    left = [part.seconds_left for part in parts if part.seconds_left is not None]
+    shares = [part.share for part in parts if part.share is not None]
+    return Snapshot(
+        total=sum(totals) if len(totals) == len(parts) else None,
+        finished=sum(part.finished for part in parts),
+        rejected=sum(part.rejected for part in parts),
+        stages=_summed(part.stages for part in parts),
+        models=_summed(part.models for part in parts),
+        elapsed_s=max(part.elapsed_s for part in parts),
+        seconds_left=max(left, default=None),
+        share=sum(shares) / len(shares) if shares else None,
+    )
+
+
+def _summed(of_parts: Iterable[Sequence[_Counts]]) -> tuple[_Counts, ...]:
+    return tuple(_sum(same) for same in zip(*of_parts, strict=True))
+
+
+def _sum(same: Sequence[_Counts]) -> _Counts:
+    counts = [field.name for field in fields(same[0]) if field.name != "name"]
+    return replace(same[0], **{name: sum(getattr(one, name) for one in same) for name in counts})

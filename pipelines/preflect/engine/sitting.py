@@ -21,6 +21,18 @@ from preflect.errors import InterruptedRunError
 from preflect.schemas import ChatModelSpec, Rejection, Sample
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Which blocks of a phase a process works on: every `of`-th, from `number` on."""
+
+    number: int = 0
+    of: int = 1
+
+    def has(self, block: int) -> bool:
+        """Whether the block is of this share."""
+        return block % self.of == self.number
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sitting:
     """A plan, its folder, and the way to and from whoever watches it."""
@@ -30,6 +42,8 @@ class Sitting:
     endpoints: Mapping[str, str]
     stop_requested: Callable[[], bool]
     publish: Callable[[Snapshot], None]
+    share: Share = Share()
+    """What this process carries of a phase that several share."""
 
     def streamed(self, phase: Phase) -> Dataset:
         """What the phase's per-sample stages leave."""
