@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias, Union, get_args, g
 
 import orjson
 import polars as pl
-from arro3.core import Array, list_array
+from arro3.core import Array, list_array  # pyright: ignore[reportUnknownVariableType] - `array` of an argument has no item type
 from pydantic import BaseModel, JsonValue
 from pydantic_core import to_json
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any
@@ -70,7 +70,7 @@ class JudgeAspects:
 
 
 @cache
-def aspects_schema(shown_answers: int, aspects: tuple[str, ...]) -> Mapping[str, Any]:
+def aspects_schema(shown_answers: int, aspects: tuple[str, ...]) -> dict[str, Any]:
     """The JSON schema of the ratings of so many answers: an object per answer, in it one per aspect."""
     # The rationale stands before the score, so that the score follows from it; an enum because endpoints that enforce a
     # schema know it, while many don't know bounds.
