@@ -46,12 +46,17 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._reader = connect(path)
+        empty = self._reader.execute("SELECT 1 FROM calls LIMIT 1").fetchone() is None
+        self._recorded: set[str] | None = set() if empty else None
+        """All keys there are, where the file was empty: then most look-ups need not wait for SQLite, nor for threads."""
         self._pending: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write, name="preflect-journal", daemon=True)
         self._writer.start()
 
     def find(self, key: str) -> StoredCall | None:
         """The finished call with this key, if there is one."""
+        if self._recorded is not None and key not in self._recorded:
+            return None
         row = self._reader.execute(_FIND, (key,)).fetchone()
         return call_of(row) if row else None
 
@@ -61,6 +66,8 @@ class Journal:
         done: asyncio.Future[None] = loop.create_future()
         self._pending.put(_Pending(row_of(call), done, loop))
         await done
+        if self._recorded is not None:
+            self._recorded.add(call.key)
 
     def _write(self) -> None:
         connection = connect(self._path)
