@@ -57,6 +57,12 @@ def test_the_key_is_shown_and_not_what_a_netrc_file_says(
     assert listener.shown == ["Bearer sk-real"]
 
 
+async def test_an_endpoint_is_looked_at_where_an_event_loop_runs_already(listener: Listener) -> None:
+    spec = OpenAIModel(model="m", base_url=f"http://127.0.0.1:{listener.server_port}/v1")
+    assert check_endpoint("teacher", spec, lambda key: key) is False
+    assert listener.shown == [None]
+
+
 @pytest.mark.parametrize("url", ["http://user:hunter2@127.0.0.1/v1", "127.0.0.1:8000/v1", "ftp://host/v1", "https://"])
 def test_an_address_is_http_and_holds_no_password(url: str) -> None:
     with pytest.raises(ValidationError):

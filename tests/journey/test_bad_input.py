@@ -252,7 +252,7 @@ def test_an_endpoint_that_does_not_answer_is_named_with_the_option_that_moves_it
     at = "models.teacher.base_url=http://127.0.0.1:9/v1"
     assert refusal(preflect("run", "recipe.yaml", "--set", at), endpoint, tmp_path) == (
         "--set models.teacher.base_url: models.teacher.base_url: http://127.0.0.1:9/v1 does not answer "
-        "(ConnectionError); start the server or mend the address: --set "
+        "(ClientConnectorError); start the server or mend the address: --set "
         "models.teacher.base_url=http://127.0.0.1:8000/v1"
     )
 

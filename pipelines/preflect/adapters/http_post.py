@@ -1,4 +1,4 @@
-"""Requests to one address over kept-alive connections, as bytes in and bytes out.
+"""Requests to one address: posts over kept-alive connections, as bytes in and bytes out, and a look at what is there.
 
 aiohttp as it is: the `openai` client on top of it costs four times as much CPU a call (measured), and all that it does
 besides (retries, deadlines, reading the reply) is done by us.
@@ -52,14 +52,27 @@ class HttpPost:
 @asynccontextmanager
 async def open_post(url: str, headers: Mapping[str, str]) -> AsyncGenerator[HttpPost]:
     """How many requests go at once is decided by who sends them: there are as many connections as that takes."""
+    async with _session(url, headers) as session:
+        yield HttpPost(session, url)
+
+
+async def look_at(url: str, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str]]:
+    """Status and headers of the answer to a GET, by the way that posts take.
+
+    Raises: aiohttp.ClientError, OSError; ValueError for an address or a proxy that this client can't use.
+    """
+    async with _session(url, headers) as session, session.get(url, proxy=proxy_for(url)) as answer:
+        return answer.status, answer.headers
+
+
+def _session(url: str, headers: Mapping[str, str]) -> aiohttp.ClientSession:
     # Nothing is read from the environment here: a line of ~/.netrc would take the key's place.
-    async with aiohttp.ClientSession(
+    return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, ssl=_trusted(url)),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None),
         headers={**_HEADERS, **headers},
-    ) as session:
-        yield HttpPost(session, url)
+    )
 
 
 def _trusted(url: str) -> ssl.SSLContext | bool:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from typing import Any, Final, TypeVar
 
-import requests
+import aiohttp
 
-from preflect.adapters.environment import proxy_for, secret
+from preflect.adapters.environment import secret
+from preflect.adapters.http_post import look_at
 from preflect.errors import InputError
 from preflect.schemas import OpenAIModel
+
+T = TypeVar("T")
 
 WAIT_S: Final = 10.0
 
@@ -28,35 +34,38 @@ def check_endpoint(name: str, spec: OpenAIModel, place: Callable[[str], str]) ->
         key = secret_of(name, spec)
     except InputError as error:
         raise InputError(f"{place('api_key_env')}: {error}") from error
-    answer = _answer_of(name, spec, key, place)
-    if answer.status_code in (requests.codes.unauthorized, requests.codes.forbidden):
+    code, headers = _answer_of(name, spec, key, place)
+    if code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         where, said = place("api_key_env"), f"models.{name}: {spec.base_url} refuses"
-        status = f"HTTP {answer.status_code}"
+        status = f"HTTP {code}"
         if not spec.api_key_env:
             raise InputError(
                 f"{where}: {said} a request without a key ({status}); name the variable that holds one with api_key_env"
             )
         raise InputError(f"{where}: {said} the key in {spec.api_key_env} ({status}); put a valid one there")
-    return SIMULATED in answer.headers
+    return SIMULATED in headers
 
 
-def _answer_of(name: str, spec: OpenAIModel, key: str, place: Callable[[str], str]) -> requests.Response:
-    url = spec.base_url.rstrip("/") + "/models"
+def _answer_of(name: str, spec: OpenAIModel, key: str, place: Callable[[str], str]) -> tuple[int, Mapping[str, str]]:
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    look = asyncio.wait_for(look_at(spec.base_url.rstrip("/") + "/models", headers), WAIT_S)
     try:
-        with requests.Session() as session:
-            session.trust_env = False  # else a line of ~/.netrc would take the key's place
-            proxy = proxy_for(url)
-            return session.get(
-                url,
-                headers={"Authorization": f"Bearer {key}"} if key else {},
-                proxies={"http": proxy, "https": proxy} if proxy else {},
-                timeout=WAIT_S,
-            )
-    except requests.RequestException as error:
+        return _result_of(look)
+    except (aiohttp.ClientError, OSError, ValueError) as error:
         raise InputError(
             f"{place('base_url')}: models.{name}.base_url: {spec.base_url} does not answer ({type(error).__name__}); "
             f"start the server or mend the address: --set models.{name}.base_url=http://127.0.0.1:8000/v1"
         ) from error
+
+
+def _result_of(look: Coroutine[Any, Any, T]) -> T:
+    """Run it here, where Ctrl-C ends it at once; in another thread where an event loop runs here, as in a notebook."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(look)
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, look).result()
 
 
 def secret_of(name: str, spec: OpenAIModel) -> str:

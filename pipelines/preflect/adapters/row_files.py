@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final, cast
 
 import orjson
-import polars as pl
-from polars.exceptions import PolarsError
 
 from preflect.adapters.input_row import BadRow, RawRow
 from preflect.errors import DataError
@@ -193,6 +191,9 @@ def _csv_header(names: list[str] | csv.Error, path: Path) -> list[str]:
 
 
 def _parquet_rows(path: Path) -> RawRows:
+    import polars as pl  # noqa: PLC0415  # heavy, and most files are JSON Lines
+    from polars.exceptions import PolarsError  # noqa: PLC0415
+
     number = 0
     try:
         for batch in pl.scan_parquet(path, glob=False).collect_batches(chunk_size=_PARQUET_BATCH, maintain_order=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -39,6 +38,8 @@ def score(
     IFD says how much the instruction helps the student with the response, r-IFD how much the response tells it of the
     instruction; below 1 is help.
     """
+    import asyncio
+
     from preflect.adapters.score_table import check_table_path
     from preflect.cli.scores_out import write_scores
     from preflect.recipes.students import parse_student

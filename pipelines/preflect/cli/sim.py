@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -31,6 +30,8 @@ def sim(
     as_json: AsJson = False,
 ) -> None:
     """Serve a simulated OpenAI-compatible endpoint until Ctrl-C."""
+    import asyncio
+
     from preflect.adapters.shipped import shipped
     from preflect.sim import Profile, SimOptions
 
@@ -44,6 +45,8 @@ def sim(
 
 
 async def _serve(options: SimOptions, *, as_json: bool) -> None:
+    import asyncio
+
     from preflect.sim.server import serving
 
     stopped = asyncio.Event()

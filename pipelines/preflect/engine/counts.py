@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from preflect.engine.journal import Journal
 from preflect.engine.plan import Phase, Plan
 from preflect.engine.run_folder import RunFolder
-from preflect.engine.storage import count_rows, lost_candidates
 from preflect.errors import RunError
 from preflect.schemas import StageCounts
 
@@ -20,6 +19,8 @@ def count_stages(plan: Plan, folder: RunFolder, journal: Journal, input_rejected
 
     Raises: RunError when rows are missing: more went into a stage than came out or were rejected.
     """
+    from preflect.engine.storage import count_rows, lost_candidates  # noqa: PLC0415  # polars
+
     rejected: _Reasons = {}
     for rejection, _ in folder.rejections():
         rejected.setdefault(rejection.stage, Counter())[rejection.reason] += 1

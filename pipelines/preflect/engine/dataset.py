@@ -2,6 +2,9 @@
 
 Samples finish in any order; a block is written when all its samples are through, so that files need no sorting and
 the same samples give the same bytes. A block whose file exists is done, whatever died since.
+
+What reads and writes the files is imported when it's needed: polars would be a fifth of all that a run does before its
+first call.
 """
 
 from __future__ import annotations
@@ -13,14 +16,6 @@ from pathlib import Path
 from typing import Final, Self
 
 from preflect.engine.executor import Outcome
-from preflect.engine.storage import (
-    causes_of_loss,
-    count_rows,
-    read_rejections,
-    read_samples,
-    write_rejections,
-    write_samples,
-)
 from preflect.schemas import Rejection, Sample
 
 BLOCK: Final = 256
@@ -48,12 +43,18 @@ class Dataset:
 
     def rows(self) -> int:
         """How many finished samples there are."""
+        from preflect.engine.storage import count_rows  # noqa: PLC0415  # polars
+
         return count_rows(self.folder.glob("part-*.parquet"))
 
     def lost_calls(self, block: int) -> bool:
         """Whether failed calls have cost a finished block samples or candidates."""
         part = self._part(block)
-        return self._stands(part) and "call" in causes_of_loss([part], self.rejected / part.name)
+        if not self._stands(part):
+            return False
+        from preflect.engine.storage import causes_of_loss  # noqa: PLC0415  # polars
+
+        return "call" in causes_of_loss([part], self.rejected / part.name)
 
     def reopen(self, block: int) -> None:
         """Take a finished block for an unfinished one, of which all is kept that it holds."""
@@ -78,6 +79,8 @@ class Dataset:
         self._write(block, [Outcome(index, *found) for index, found in finished.items()], ".partial")
 
     def _write(self, block: int, outcomes: Iterable[Outcome], suffix: str) -> None:
+        from preflect.engine.storage import write_rejections, write_samples  # noqa: PLC0415  # polars
+
         ordered = sorted(outcomes, key=lambda outcome: outcome.ordinal)
         lost = [(o.rejection, o.sample) for o in ordered if o.rejection]
         write_rejections(self.rejected / self._part(block, suffix).name, lost)
@@ -91,6 +94,8 @@ class Dataset:
         part = self._part(block, ".partial")
         if not self._stands(part):
             return {}
+        from preflect.engine.storage import read_rejections, read_samples  # noqa: PLC0415  # polars
+
         done: dict[int, tuple[Sample, Rejection | None]] = {s.index: (s, None) for s in read_samples([part])}
         for rejection, sample in read_rejections(self.rejected / part.name):
             if sample:
@@ -99,10 +104,14 @@ class Dataset:
 
     def samples(self) -> Iterator[Sample]:
         """All finished samples in the order of the input."""
+        from preflect.engine.storage import read_samples  # noqa: PLC0415  # polars
+
         return read_samples(sorted(self.folder.glob("part-*.parquet")))
 
     def rejections(self) -> Iterator[tuple[Rejection, Sample | None]]:
         """All rejected samples in the order of the input, each as it stood."""
+        from preflect.engine.storage import read_rejections  # noqa: PLC0415  # polars
+
         for part in sorted(self.folder.glob("part-*.parquet")):
             yield from read_rejections(self.rejected / part.name)
 

@@ -48,7 +48,7 @@ class Journal:
         self._reader = connect(path)
         empty = self._reader.execute("SELECT 1 FROM calls LIMIT 1").fetchone() is None
         self._recorded: set[str] | None = set() if empty else None
-        """All keys there are, where the file was empty: then most look-ups need not wait for SQLite, nor for threads."""
+        """All keys there are, where the file was empty: so most look-ups wait neither for SQLite nor for a thread."""
         self._pending: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write, name="preflect-journal", daemon=True)
         self._writer.start()

@@ -13,7 +13,6 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 
 from preflect.engine.dataset import Dataset
-from preflect.engine.storage import causes_of_loss, read_rejections, read_samples
 from preflect.errors import InputError
 from preflect.files import write_text_atomically
 from preflect.schemas import Manifest, Recipe, Rejection, Sample
@@ -50,6 +49,8 @@ class RunFolder:
 
     def samples(self) -> Iterator[Sample]:
         """Every sample that came through, in the order of the input."""
+        from preflect.engine.storage import read_samples  # noqa: PLC0415  # polars
+
         return read_samples(self._parts())
 
     def _parts(self) -> list[Path]:
@@ -57,10 +58,14 @@ class RunFolder:
 
     def causes_of_loss(self) -> frozenset[str]:
         """Why samples were rejected, and why those that came through lost candidates."""
+        from preflect.engine.storage import causes_of_loss  # noqa: PLC0415  # polars
+
         return causes_of_loss(self._parts(), self.rejections_path)
 
     def rejections(self) -> Iterator[tuple[Rejection, Sample | None]]:
         """Every rejection, with the sample as it stood where there was one."""
+        from preflect.engine.storage import read_rejections  # noqa: PLC0415  # polars
+
         return read_rejections(self.rejections_path)
 
     def manifest(self) -> Manifest:

@@ -17,7 +17,6 @@ from typing import Final, Literal
 from preflect.engine.batches import BatchNotes
 from preflect.engine.counts import count_stages
 from preflect.engine.journal import LOST_USD, open_journal
-from preflect.engine.journal_exchange import merge
 from preflect.engine.lock import sole_use
 from preflect.engine.losses import Losses, StageLosses
 from preflect.engine.plan import Plan, calls_of
@@ -25,7 +24,6 @@ from preflect.engine.progress import Snapshot
 from preflect.engine.run_folder import RunFolder, new_run_path
 from preflect.engine.sitting import Sitting
 from preflect.engine.so_far import steps
-from preflect.engine.storage import count_rows, read_rejections, write_rejections
 from preflect.engine.traffic import traffic_so_far
 from preflect.errors import BudgetError, InputError, PreflectError, ReplayMissError, StoppedError
 from preflect.schemas import Manifest, OpenAIModel, Recipe, content_id
@@ -174,6 +172,8 @@ def _sit(plan: Plan, folder: RunFolder, watch: Watch) -> RunResult:
         began = folder.manifest().evolve(status="running", message="", replay=plan.replay is not None)
         folder.write_manifest(began.evolve(simulated=plan.simulated, recipe_id=_recipe_id(plan)))
         if plan.replay is not None and plan.replay != folder.journal_path:
+            from preflect.engine.journal_exchange import merge  # noqa: PLC0415  # polars
+
             merge([plan.replay], folder.journal_path)
         with _timed(folder), plan.services(folder) as endpoints:
             _carry_phases(plan, folder, watch, endpoints)
@@ -288,6 +288,8 @@ def _carry_phases(plan: Plan, folder: RunFolder, watch: Watch, endpoints: Mappin
 
 def _gather_rejections(plan: Plan, folder: RunFolder) -> int:
     """Bring the rejections of the input and of all phases into one file; returns how many the input had."""
+    from preflect.engine.storage import count_rows, read_rejections, write_rejections  # noqa: PLC0415  # polars
+
     of_input = read_rejections(folder.input_rejections_path)
     later = (dataset.rejections() for _, dataset in steps(plan.recipe, folder))
     write_rejections(folder.rejections_path, chain(of_input, *later))

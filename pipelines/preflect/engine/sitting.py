@@ -15,7 +15,6 @@ from preflect.engine.meter import Meter
 from preflect.engine.plan import Phase, Plan, Wiring
 from preflect.engine.progress import Snapshot
 from preflect.engine.run_folder import RunFolder
-from preflect.engine.storage import write_rejections
 from preflect.engine.traffic import keep_traffic
 from preflect.errors import InterruptedRunError
 from preflect.schemas import ChatModelSpec, Rejection, Sample
@@ -71,6 +70,11 @@ class Sitting:
                 rejected.append((row, None))
             else:
                 yield row.evolve(simulated=True) if self.plan.simulated else row
+        self._keep(rejected)
+
+    def _keep(self, rejected: list[tuple[Rejection, None]]) -> None:
+        from preflect.engine.storage import write_rejections  # noqa: PLC0415  # polars
+
         write_rejections(self.folder.input_rejections_path, rejected)
 
     @contextmanager

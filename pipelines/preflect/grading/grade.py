@@ -1,14 +1,14 @@
-"""One answer, one grader, one score."""
+"""One answer, one grader, one score.
+
+A grader that brings a library with it is imported when it grades: most runs have no use for it.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
-from preflect.grading.checklist import grade_constraints
 from preflect.grading.choice import grade_choice
-from preflect.grading.json_answer import grade_json
 from preflect.grading.number import grade_number
-from preflect.grading.regex import grade_regex
 from preflect.grading.result import GradeResult, not_run
 from preflect.grading.string import grade_string
 from preflect.schemas import (
@@ -43,10 +43,16 @@ def _run(spec: GraderSpec, answer: str, expected: str | None) -> GradeResult:
         case NumberGrader():
             return grade_number(spec, answer, expected)
         case RegexGrader():
+            from preflect.grading.regex import grade_regex  # noqa: PLC0415  # `regex`
+
             return grade_regex(spec, answer)
         case JsonSchemaGrader():
+            from preflect.grading.json_answer import grade_json  # noqa: PLC0415  # `jsonschema`
+
             return grade_json(spec, answer, expected)
         case ConstraintsGrader():
+            from preflect.grading.checklist import grade_constraints  # noqa: PLC0415  # `regex`
+
             return grade_constraints(spec, answer)
 
 

@@ -1,13 +1,10 @@
-"""What is wrong with a grader, before anything is graded by it."""
+"""What is wrong with a grader, before anything is graded by it; imports late what `grade` does."""
 
 from __future__ import annotations
 
 from preflect.grading.choice import read_choices
-from preflect.grading.constraints.table import ConstraintError, verifier_of
 from preflect.grading.documents import JsonTextError, read_json
-from preflect.grading.json_schema import schema_problem
 from preflect.grading.number import reference_number
-from preflect.grading.pattern import PatternError, compile_pattern
 from preflect.grading.result import shorten
 from preflect.schemas import (
     ChoiceGrader,
@@ -32,7 +29,7 @@ def validate_grader(spec: GraderSpec) -> str | None:
         case RegexGrader():
             return _pattern_problem(spec)
         case JsonSchemaGrader():
-            return schema_problem(spec.json_schema) or _json_problem(spec)
+            return _json_problem(spec)
         case ConstraintsGrader():
             return _constraints_problem(spec)
 
@@ -56,6 +53,8 @@ def _number_problem(spec: NumberGrader) -> str | None:
 
 
 def _pattern_problem(spec: RegexGrader) -> str | None:
+    from preflect.grading.pattern import PatternError, compile_pattern  # noqa: PLC0415  # `regex`
+
     try:
         compile_pattern(spec.pattern, ignore_case=spec.ignore_case)
     except PatternError as error:
@@ -64,15 +63,20 @@ def _pattern_problem(spec: RegexGrader) -> str | None:
 
 
 def _json_problem(spec: JsonSchemaGrader) -> str | None:
+    from preflect.grading.json_schema import schema_problem  # noqa: PLC0415  # `jsonschema`
+
+    problem = schema_problem(spec.json_schema)
     try:
-        if spec.reference is not None:
+        if problem is None and spec.reference is not None:
             read_json(spec.reference)
     except JsonTextError as error:
         return f"reference is not JSON: {error}"
-    return None
+    return problem
 
 
 def _constraints_problem(spec: ConstraintsGrader) -> str | None:
+    from preflect.grading.constraints.table import ConstraintError, verifier_of  # noqa: PLC0415  # `regex`
+
     try:
         for constraint in spec.constraints:
             verifier_of(constraint)

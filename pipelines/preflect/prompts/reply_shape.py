@@ -7,13 +7,15 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 import jsonschema_rs
 import orjson
-from jsonschema import Draft202012Validator, ValidationError
 
 from preflect.prompts.placeholders import is_placeholder
+
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
 
 _NUMBER: Final = re.compile(
     r"[\s*\"'`]*(?:(?:score|rating)[\s*:=]*)?(-?\d+(?:\.\d+)?)"
@@ -73,6 +75,8 @@ def _compiled(schema: bytes) -> jsonschema_rs.Draft202012Validator:
 
 
 def _refused(parts: Any, schema: Mapping[str, Any]) -> list[Fault]:
+    from jsonschema import Draft202012Validator  # noqa: PLC0415  # a tenth of a second, which good replies don't cost
+
     validator = cast("_Validator", Draft202012Validator(schema))
     errors = sorted(validator.iter_errors(parts), key=lambda error: [str(step) for step in error.absolute_path])
     return list(dict.fromkeys(Fault(words) for error in errors for words in _in_words(error)))

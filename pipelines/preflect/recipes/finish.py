@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from preflect.engine.run_folder import RunFolder
 from preflect.engine.so_far import rejections_so_far
 from preflect.schemas import ExportCounts, ExportSpec, Manifest
-from preflect.scoring.truth import Truth, TruthSummary, read_truth, summarise
+
+if TYPE_CHECKING:
+    from preflect.scoring.truth import Truth, TruthSummary
 
 if TYPE_CHECKING:
     from preflect.report import Findings
@@ -67,6 +69,8 @@ def _write_report(folder: RunFolder, manifest: Manifest, findings: Findings) -> 
 
 def truth_of(folder: RunFolder) -> Truth | None:
     """What the simulator knows of its own texts; None where nothing was simulated."""
+    from preflect.scoring.truth import read_truth  # noqa: PLC0415
+
     if not folder.truth_path.exists():
         return None
     with folder.truth_path.open(encoding="utf-8") as lines:
@@ -75,5 +79,7 @@ def truth_of(folder: RunFolder) -> Truth | None:
 
 def truth_summary(folder: RunFolder) -> TruthSummary | None:
     """How well a simulated run did by what is true; None where nothing was simulated."""
+    from preflect.scoring.truth import summarise  # noqa: PLC0415
+
     truth = truth_of(folder)
     return summarise(truth, folder.samples()) if truth else None

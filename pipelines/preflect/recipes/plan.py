@@ -18,7 +18,6 @@ from preflect.adapters.reachability import check_endpoint
 from preflect.adapters.reading import InputSurvey, read_samples, survey
 from preflect.adapters.shipped import shipped
 from preflect.adapters.sim_process import simulated_endpoint
-from preflect.engine.journal_exchange import check_source
 from preflect.engine.local import LocalRunner
 from preflect.engine.plan import Connected, Phase, Plan, Runner, Wiring
 from preflect.engine.run_folder import RunFolder
@@ -56,11 +55,17 @@ def load(
     check_students(recipe, loaded.source)
     unpriced: tuple[str, ...] = ()
     if replay:
-        simulated = check_source(replay)
+        simulated = _is_simulated(replay)
     else:
         recipe, unpriced, simulated = _paid_for(recipe, loaded.source)
     plan = make_plan(recipe, found, simulated=simulated, replay=replay)
     return replace(plan, notes=(*notes, *unpriced, *notes_on_telemetry()), skip_bad_rows=skip_bad_rows)
+
+
+def _is_simulated(journal: Path) -> bool:
+    from preflect.engine.journal_exchange import check_source  # noqa: PLC0415  # polars
+
+    return check_source(journal)
 
 
 def _check_engine(recipe: Recipe) -> None:
@@ -134,7 +139,7 @@ def plan_to_resume(folder: RunFolder, overrides: Sequence[str] = (), *, replay: 
     recipe, unpriced = loaded.recipe, ()
     manifest = folder.manifest()
     # What was simulated once stays so, whatever answers now; so does what an imported journal has of the simulator.
-    simulated = manifest.simulated or (folder.journal_path.exists() and check_source(folder.journal_path))
+    simulated = manifest.simulated or (folder.journal_path.exists() and _is_simulated(folder.journal_path))
     if manifest.status != "done":
         _check_engine(recipe)
         check_students(recipe, loaded.source)

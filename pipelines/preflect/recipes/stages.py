@@ -11,7 +11,6 @@ from preflect.adapters.openai import open_chat
 from preflect.adapters.reachability import secret_of
 from preflect.adapters.replay import ReplayedChat
 from preflect.adapters.sim_process import simulated_name
-from preflect.curation.dedup import Dedup
 from preflect.engine.plan import Connected, Phase, Wiring, stage_names
 from preflect.ports import CallMeter, CallStore, ChatModel, Gate, Purse, Stage, Student, WholeSetStage
 from preflect.recipes.students import build_student
@@ -26,7 +25,6 @@ from preflect.stages.reflect_response import ReflectResponse
 from preflect.stages.respond import Respond
 from preflect.stages.select_instruction import SelectInstruction
 from preflect.stages.select_response import SelectResponse
-from preflect.stages.self_instruct import SelfInstruct
 
 
 class Models:
@@ -164,6 +162,8 @@ def whole_set_stage(recipe: Recipe, place: int, models: Models) -> WholeSetStage
     name = stage_names(recipe)[place]
     match recipe.stages[place]:
         case spec.SelfInstruct() as s:
+            from preflect.stages.self_instruct import SelfInstruct  # noqa: PLC0415  # `rapidfuzz`
+
             return SelfInstruct(
                 name=name,
                 teacher=models.chat[s.model],
@@ -178,6 +178,8 @@ def whole_set_stage(recipe: Recipe, place: int, models: Models) -> WholeSetStage
                 seed=recipe.seed,
             )
         case spec.Dedup() as s:
+            from preflect.curation.dedup import Dedup  # noqa: PLC0415  # `rapidfuzz`
+
             return Dedup(name=name, max_similarity=s.max_similarity)
         case other:
             raise AssertionError(f"{other.stage} is a per-sample stage")

@@ -6,7 +6,6 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from preflect.adapters.ppm import PpmScorer
 from preflect.errors import InputError, MissingPartError
 from preflect.ports import Student
 from preflect.recipes.locate import Source
@@ -39,6 +38,8 @@ def build_student(spec: StudentSpec) -> Student:
     Raises: MissingPartError: its packages are not installed; InputError: its model is not usable.
     """
     if isinstance(spec, PpmStudent):
+        from preflect.adapters.ppm import PpmScorer  # noqa: PLC0415  # not every run has a student
+
         return PpmScorer(spec)
     from preflect.adapters.transformers import TransformersScorer  # noqa: PLC0415  # its libraries are an extra
 
