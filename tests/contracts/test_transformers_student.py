@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
-import math
 import shutil
 import sys
 from collections.abc import Callable
@@ -19,8 +17,9 @@ from preflect.errors import InputError, MissingPartError
 from preflect.ports import ScoreQuery
 from preflect.schemas import Instruction, Message, Response, TransformersStudent
 from preflect.schemas.models import Template
-from preflect.scoring import ifd_ppl, prompt_and_target, query_for
-from preflect.scoring.templates import TEMPLATES
+from preflect.scoring import ifd_ppl, query_for
+
+from .reference_student import ReferenceStudent
 
 TinyLm = Callable[[str], Path]
 
@@ -39,80 +38,13 @@ def student(folder: Path, template: Template, max_length: int | None = None) -> 
     )
 
 
-class Reference:
-    """The definition, word for word and slowly: one position at a time, in float64, with the tokenizer's own BOS."""
-
-    def __init__(self, folder: Path, max_length: int) -> None:
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-
-        self.model = cast("Any", AutoModelForCausalLM).from_pretrained(folder).double()
-        self.tokenizer = cast("Any", AutoTokenizer).from_pretrained(folder)
-        self.max_length = max_length
-
-    def ids(self, text: str, *, special: bool = True) -> list[int]:
-        return self.tokenizer(text, add_special_tokens=special).input_ids
-
-    def mean_nll(self, ids: list[int], first: int) -> float:
-        import torch
-
-        with torch.no_grad():
-            rows = self.model(torch.tensor([ids])).logits[0].tolist()
-        costs = [
-            math.log(math.fsum(math.exp(logit) for logit in rows[place - 1])) - rows[place - 1][ids[place]]
-            for place in range(first, len(ids))
-        ]
-        return math.fsum(costs) / len(costs)
-
-    def pair(self, prompt: str, target: str, *, chat: bool) -> tuple[float, float]:
-        start = len(self.ids(prompt, special=not chat))
-        joint = self.ids(prompt + target, special=not chat)[: self.max_length]
-        if self.ids("a") != self.ids("a", special=False):
-            alone = self.ids(target)[: self.max_length - start + 1]
-            return self.mean_nll(joint, start), self.mean_nll(alone, 1)
-        alone = self.ids(target)[: self.max_length - start]
-        return self.mean_nll(joint, start + 1), self.mean_nll(alone, 1)
-
-    def chat(self, instruction: str, given: str | None) -> str:
-        content = f"{instruction}\n\n{given}" if given else instruction
-        return self.tokenizer.apply_chat_template(
-            [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
-        )
-
-
-@pytest.mark.parametrize(
-    ("kind", "template"),
-    [
-        ("llama", "vicuna"), ("llama", "alpaca"), ("llama", "wiz"), ("llama", "gpt2"), ("llama", "chat"),
-        ("gpt2", "vicuna"), ("gpt2", "alpaca"), ("gpt2", "wiz"),
-    ],
-)  # fmt: skip
-@pytest.mark.parametrize("direction", ["forward", "reverse"])
-@pytest.mark.parametrize("max_length", [230, 512])
-async def test_every_template_agrees_with_the_reference(
-    tiny_lm: TinyLm, kind: str, template: Template, direction: Literal["forward", "reverse"], max_length: int
-) -> None:
-    scorer, reference = student(tiny_lm(kind), template, max_length), Reference(tiny_lm(kind), max_length)
-    render = reference.chat if template == "chat" else TEMPLATES[template]
-    scored = 0
-    for instruction, given, response in PAIRS:
-        query = ScoreQuery(direction=direction, instruction=instruction, input=given, response=response)
-        pair = await scorer.score(query)
-        if pair.reason is not None:
-            assert pair.reason == "unscorable:cut_away"
-            continue
-        expected = reference.pair(*prompt_and_target(query, render), chat=template == "chat")
-        assert (pair.conditioned, pair.unconditioned) == pytest.approx(expected, abs=1e-5)
-        scored += 1
-    assert scored >= 1
-
-
 async def test_the_turns_of_a_conversation_keep_their_roles_in_the_chat_template(tiny_lm: TinyLm) -> None:
     turns = [("system", "Be short."), ("user", "Sum of 12 and 30?"), ("assistant", "42."), ("user", "And of 9?")]
     asked = Instruction(
         messages=tuple(Message.model_validate({"role": role, "content": said}) for role, said in turns), input="12 and"
     )
     query = query_for(asked, Response(instruction_id=asked.id, text="The sum is 42."), "forward")
-    reference = Reference(tiny_lm("llama"), 512)
+    reference = ReferenceStudent(tiny_lm("llama"), "chat", 512)
     prompt = reference.tokenizer.apply_chat_template(
         [{"role": role, "content": said} for role, said in turns[:-1]]
         + [{"role": "user", "content": "And of 9?\n\n12 and"}],
@@ -121,8 +53,9 @@ async def test_the_turns_of_a_conversation_keep_their_roles_in_the_chat_template
     )
     assert prompt.count("[user]") == 2
     pair = await student(tiny_lm("llama"), "chat").score(query)
-    expected = reference.pair(prompt, "The sum is 42.", chat=True)
-    assert (pair.conditioned, pair.unconditioned) == pytest.approx(expected, abs=1e-5)
+    assert (pair.conditioned, pair.unconditioned) == pytest.approx(
+        reference.texts(prompt, "The sum is 42.").losses, abs=1e-5
+    )
 
 
 async def test_a_conversation_that_the_chat_template_refuses_has_no_score_and_the_rest_has(
@@ -153,14 +86,6 @@ async def test_a_line_break_that_merges_with_the_prompts_is_left_out_where_nothi
     assert pair.conditioned_tokens == pair.unconditioned_tokens > 0
 
 
-async def test_texts_scored_together_or_alone_give_the_same_numbers(tiny_lm: TinyLm) -> None:
-    queries = [ScoreQuery(direction="forward", instruction=i, input=g, response=r) for i, g, r in PAIRS]
-    together = student(tiny_lm("llama"), "alpaca")
-    pairs = await asyncio.gather(*(together.score(query) for query in queries))
-    for query, pair in zip(reversed(queries), reversed(pairs), strict=True):
-        assert await student(tiny_lm("llama"), "alpaca").score(query) == pair
-
-
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 async def test_half_precision_is_near_and_says_so_in_the_revision(
     tiny_lm: TinyLm, dtype: Literal["bfloat16", "float16"]
@@ -186,9 +111,10 @@ def test_a_folder_is_named_without_its_path(tiny_lm: TinyLm) -> None:
 def test_a_missing_extra_is_named_with_its_remedy(
     tiny_lm: TinyLm, monkeypatch: pytest.MonkeyPatch, absent: str
 ) -> None:
+    folder = tiny_lm("llama")
     monkeypatch.setitem(sys.modules, absent, None)
     with pytest.raises(MissingPartError, match=r"pip install 'preflect\[student\]'"):
-        student(tiny_lm("llama"), "alpaca")
+        student(folder, "alpaca")
 
 
 def test_a_tokenizer_without_a_chat_template_is_refused_for_template_chat(tiny_lm: TinyLm) -> None:

@@ -29,6 +29,7 @@ class TableStudent:
     name: str = "table"
     revision: str = "1"
     template: str = "gpt2"
+    noise: float = 0.0
     asked: list[ScoreQuery] = field(default_factory=list[ScoreQuery])
 
     async def score(self, query: ScoreQuery) -> NllPair:
