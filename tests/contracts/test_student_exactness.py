@@ -152,7 +152,7 @@ def test_how_many_positions_the_head_takes_at_a_time_changes_nothing(lm: CausalL
         states = lm.model.base_model(input_ids=torch.tensor([ids]), use_cache=False)
         costs = Head(lm.model, rows=rows).costs(states, torch.arange(len(ids) - 1), torch.tensor(ids[1:]))
     own = token_costs(lm.logits([ids])[0, :-1], torch.tensor(ids[1:]))
-    assert costs.tolist() == pytest.approx(own.tolist(), abs=1e-5, rel=0)
+    assert torch.allclose(costs, own, atol=1e-5, rtol=0)
 
 
 class Answers:

@@ -7,17 +7,24 @@ import logging
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import pytest
+import torch
 
+from preflect.adapters.causal_lm import CausalLm
+from preflect.adapters.causal_lm_check import check_causal_lm
+from preflect.adapters.causal_lm_loading import with_quick_parts
+from preflect.adapters.tokenizer import load_tokenizer
 from preflect.adapters.transformers import TransformersScorer, check_transformers
 from preflect.errors import InputError, MissingPartError
 from preflect.ports import ScoreQuery
 from preflect.schemas import Instruction, Message, Response, TransformersStudent
 from preflect.schemas.models import Template
 from preflect.scoring import ifd_ppl, query_for
+from preflect.scoring.spans import Pass
 
 from .reference_student import ReferenceStudent
 
@@ -236,3 +243,63 @@ def test_what_is_wrong_with_a_student_is_found_without_its_weights(
     spec = TransformersStudent.model_validate({"model": str(folder), "device": "cpu", **options})
     with pytest.raises(InputError, match=message):
         check_transformers(spec)
+
+
+# Half precision, and heads that are more than a matrix
+
+
+async def test_in_half_precision_an_exact_question_is_answered_in_float32(tiny_lm: TinyLm) -> None:
+    folder = str(tiny_lm("llama"))
+    half = TransformersScorer(TransformersStudent(model=folder, template="alpaca", dtype="bfloat16", device="cpu"))
+    full = student(tiny_lm("llama"), "alpaca")
+    query = ScoreQuery(direction="forward", instruction=PAIRS[0][0], input=None, response=PAIRS[0][2], exact=True)
+    exact, usual = await half.score(query), await half.score(replace(query, exact=False))
+    assert exact.conditioned == pytest.approx((await full.score(query)).conditioned, abs=1e-6)
+    assert exact.conditioned != usual.conditioned
+    assert (half.noise, full.noise) == (0.05, 0.0)
+
+
+def test_logits_that_are_capped_after_the_head_are_the_models_own(tiny_lm: TinyLm) -> None:
+    from transformers import Gemma2Config, Gemma2ForCausalLM
+
+    config = Gemma2Config(
+        vocab_size=400, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, head_dim=8, final_logit_softcapping=0.5, initializer_range=0.2, sliding_window=16,
+    )  # fmt: skip
+    lm = CausalLm("capped", cast("Any", Gemma2ForCausalLM(config)).eval())
+    check_causal_lm(lm, load_tokenizer(str(tiny_lm("llama")), None))
+    assert lm.has_own_head
+    _costs_as_alone(lm)
+
+
+def test_a_model_whose_head_is_not_understood_gives_its_own_logits(tiny_lm: TinyLm) -> None:
+    from transformers import LlamaForCausalLM
+
+    def halved(_: Any, _args: Any, given: Any, out: Any) -> Any:
+        out.logits = out.logits * (0.5 if "input_ids" in given else 1.0)
+        return out
+
+    model = cast("Any", LlamaForCausalLM).from_pretrained(tiny_lm("llama")).eval()
+    model.register_forward_hook(halved, with_kwargs=True)
+    lm = CausalLm("halved", model)
+    check_causal_lm(lm, load_tokenizer(str(tiny_lm("llama")), None))
+    assert not lm.has_own_head
+    _costs_as_alone(lm)
+
+
+def _costs_as_alone(lm: CausalLm) -> None:
+    passes = [Pass(tuple(range(2, end)), first) for end, first in ((40, 1), (30, 12), (12, 7))]
+    logits = [lm.logits([one.ids])[0, one.first - 1 : -1].double() for one in passes]
+    ids = [torch.tensor(one.ids[one.first :]) for one in passes]
+    alone = [torch.nn.functional.cross_entropy(rows, there).item() for rows, there in zip(logits, ids, strict=True)]
+    assert lm.mean_nlls(passes) == pytest.approx(alone, abs=1e-5, rel=0)
+
+
+def test_gpt2s_activation_in_one_step_is_the_same_function() -> None:
+    from transformers.activations import NewGELUActivation
+
+    slow: Any = torch.nn.Sequential(NewGELUActivation())
+    points = torch.linspace(-6, 6, 500, dtype=torch.float64)
+    expected = slow(points)
+    assert torch.allclose(with_quick_parts(slow)(points), expected, atol=1e-12)
+    assert not isinstance(slow[0], NewGELUActivation)
