@@ -77,6 +77,8 @@ class ScoreQuery:
     response: str
     messages: Conversation | None = None
     """The turns themselves, input merged, where there are several: for templates that have roles."""
+    exact: bool = False
+    """Whether a decision hangs on it, so that it's worth the most exact computation that the student has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +104,10 @@ class Student(Protocol):
     def revision(self) -> str: ...
     @property
     def template(self) -> str: ...
+    @property
+    def noise(self) -> float:
+        """A score nearer than this to what it's compared with is asked for again, `exact`; 0: it's exact anyway."""
+        ...
 
     async def score(self, query: ScoreQuery) -> NllPair:
         """Score one pair; calls that come together may be computed together."""

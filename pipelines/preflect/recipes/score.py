@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Final
 
 import polars as pl
@@ -15,8 +15,10 @@ from preflect.ports import Student
 from preflect.schemas import Instruction, Response, StudentScore
 from preflect.scoring import score_pair
 
-_WINDOW: Final = 256
-"""Rows asked about together: enough for a student that computes in batches, few enough for any memory."""
+_OPEN: Final = 1024
+"""Rows asked about at a time: enough to keep a GPU in work, few enough for any memory."""
+_HELPS: Final = 1.0
+"""Below it, the instruction helps: here a score must be on the right side."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,18 +88,25 @@ async def score_dataset(pairs: Iterable[DatasetPair], student: Student) -> Async
 
     A response that occurs again with the same instruction is asked about again: what is alike is the student's affair.
     """
-    remaining = iter(pairs)
-    while window := list(islice(remaining, _WINDOW)):
-        for scores in await asyncio.gather(*(_scores_of(pair, student) for pair in window)):
-            yield scores
+    open_rows: deque[asyncio.Task[PairScores]] = deque()
+    try:
+        for pair in pairs:
+            open_rows.append(asyncio.create_task(_scores_of(pair, student)))
+            if len(open_rows) == _OPEN:
+                yield await open_rows.popleft()
+        while open_rows:
+            yield await open_rows.popleft()
+    finally:
+        for task in open_rows:
+            task.cancel()
 
 
 async def _scores_of(pair: DatasetPair, student: Student) -> PairScores:
     if pair.instruction is None or pair.response is None:
         return _line(pair.id, student, (), pair.reason or "unscorable:no_response")
     forward, reverse = await asyncio.gather(
-        score_pair(student, pair.instruction, pair.response, "forward"),
-        score_pair(student, pair.instruction, pair.response, "reverse"),
+        score_pair(student, pair.instruction, pair.response, "forward", threshold=_HELPS),
+        score_pair(student, pair.instruction, pair.response, "reverse", threshold=_HELPS),
     )
     records = (*forward, *reverse)
     reasons = [f"{r.metric} {r.reason}" for r in records if r.value is None]

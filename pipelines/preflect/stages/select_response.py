@@ -9,7 +9,7 @@ from typing import Literal
 from preflect.ports import Dropped, Student
 from preflect.schemas import Rejection, Response, Sample
 from preflect.schemas.stages import Metric
-from preflect.scoring import score_pair
+from preflect.scoring import score_pair, score_pairs
 from preflect.stages.selection import of_metric, selected, shown, with_new_scores
 
 
@@ -45,10 +45,8 @@ class SelectResponse:
         rewrite, instruction = _rewritten_response(sample, kept), sample.instruction
         if rewrite is None:
             return selected(sample, "select_response", instruction, kept, won=False, reason="no rewrite: response kept")
-        old, new = await asyncio.gather(
-            score_pair(self.student, instruction, kept, "reverse", known=sample.scores),
-            score_pair(self.student, instruction, rewrite, "reverse", known=sample.scores),
-        )
+        pairs = ((instruction, kept), (instruction, rewrite))
+        old, new = await score_pairs(self.student, pairs, "reverse", "r_ifd_ppl", known=sample.scores)
         before, after = of_metric(old, "r_ifd_ppl"), of_metric(new, "r_ifd_ppl")
         won = before.value is not None and after.value is not None and after.value < before.value
         reason = f"r_ifd_ppl of rewrite {shown(after)}, of the response before {shown(before)}"
@@ -58,8 +56,10 @@ class SelectResponse:
     async def _admit(self, sample: Sample, response: Response) -> Sample | Dropped:
         instruction = sample.instruction
         forward, reverse = await asyncio.gather(
-            score_pair(self.student, instruction, response, "forward", known=sample.scores),
-            score_pair(self.student, instruction, response, "reverse", known=sample.scores),
+            *(
+                score_pair(self.student, instruction, response, way, known=sample.scores, threshold=self.threshold)
+                for way in ("forward", "reverse")
+            )
         )
         scores = (of_metric(reverse, "r_ifd_ppl"), of_metric(forward, self.metric))
         scored = with_new_scores(sample, *forward, *reverse)
