@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 import polars as pl
+from polars.io.plugins import register_io_source
 
 from preflect.errors import InputError
 from preflect.files import atomic_write
 
-_WRITERS: Final[Mapping[str, Callable[[pl.DataFrame, Path], object]]] = {
-    ".parquet": lambda table, path: table.write_parquet(path),
-    ".jsonl": lambda table, path: table.write_ndjson(path),
-    ".csv": lambda table, path: table.write_csv(path),
+Row = Mapping[str, str | float | int | None]
+
+_AT_A_TIME: Final = 8192
+"""Rows in memory while a table is written, and in a row group of Parquet."""
+_WRITERS: Final[Mapping[str, Callable[[pl.LazyFrame, Path], object]]] = {
+    ".parquet": lambda table, path: table.sink_parquet(path, row_group_size=_AT_A_TIME),
+    ".jsonl": lambda table, path: table.sink_ndjson(path),
+    ".csv": lambda table, path: table.sink_csv(path),
 }
 
 
@@ -27,15 +33,22 @@ def check_table_path(path: Path) -> None:
         raise InputError(f"--out {path}: there is no folder {path.parent}; make it first")
 
 
-def write_table(rows: Sequence[Mapping[str, str | float | int | None]], schema: pl.Schema, path: Path) -> None:
-    """Write the rows in the format that the extension names; the file is whole or absent.
+def write_table(rows: Iterable[Row], schema: pl.Schema, path: Path) -> None:
+    """Write the rows as they come, in the format that the extension names; the file is whole or absent.
 
     Raises: InputError: unknown extension, or a place that cannot be written to.
     """
     check_table_path(path)
-    table = pl.DataFrame(rows, schema=schema)
+
+    def tables(
+        _columns: list[str] | None, _predicate: pl.Expr | None, _rows: int | None, _size: int | None
+    ) -> Iterator[pl.DataFrame]:
+        remaining = iter(rows)
+        while some := [*islice(remaining, _AT_A_TIME)]:
+            yield pl.DataFrame(some, schema=schema)
+
     try:
         with atomic_write(path) as unfinished:
-            _WRITERS[path.suffix.lower()](table, unfinished)
+            _WRITERS[path.suffix.lower()](register_io_source(tables, schema=schema), unfinished)
     except OSError as error:
         raise InputError(f"--out {path}: cannot be written: {error}; choose another place") from error
