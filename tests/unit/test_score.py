@@ -43,21 +43,23 @@ async def test_every_row_comes_out_once_in_its_order_under_its_own_id() -> None:
 
 
 class SlowOnce(PpmScorer):
-    """A student that keeps the first question back until a thousand others were asked."""
+    """A student that keeps its answers back until a thousand questions were asked."""
 
-    asked = 0
+    def __init__(self) -> None:
+        super().__init__(PpmStudent())
+        self._left, self._all_asked = 1000, asyncio.Event()
 
     async def score(self, query: ScoreQuery) -> NllPair:
-        self.asked += 1
-        while self.asked < 1000:
-            await asyncio.sleep(0)
+        self._left -= 1
+        if not self._left:
+            self._all_asked.set()
+        await self._all_asked.wait()
         return await super().score(query)
 
 
 async def test_a_slow_row_does_not_keep_the_student_from_the_next_thousand() -> None:
-    student = SlowOnce(PpmStudent())
     async with asyncio.timeout(30):
-        lines = [scores.id async for scores in score_dataset(pairs_of_rows(ROWS[:2] * 400), student)]
+        lines = [scores.id async for scores in score_dataset(pairs_of_rows(ROWS[:2] * 400), SlowOnce())]
     assert lines == ["a", "2"] * 400
 
 
