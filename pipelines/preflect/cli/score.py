@@ -31,6 +31,11 @@ def score(
     out: Annotated[
         Path | None, typer.Option(help="A .jsonl, .csv or .parquet file; JSON lines on stdout without.")
     ] = None,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="See on a sample whether the student is fit for this dataset.")
+    ] = False,
+    pairs: Annotated[int, typer.Option(min=2, help="Rows that --calibrate draws.")] = 500,
+    seed: Annotated[int, typer.Option(min=0, help="Of that draw.")] = 0,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -38,18 +43,31 @@ def score(
 
     IFD says how much the instruction helps the student with the response, r-IFD how much the response tells it of the
     instruction; below 1 is help. With --out a killed or stopped command goes on where it was when it is given again.
+
+    With --calibrate only a sample is scored, as it is and with its responses shuffled: what the student doesn't tell
+    apart there it won't tell apart elsewhere.
     """
     from preflect.adapters.score_table import check_table_path
     from preflect.cli.score_work import prepared
     from preflect.recipes.students import parse_student
 
+    if out and calibrate:
+        raise InputError("--calibrate scores a sample and writes no file; leave --out out, or --calibrate")
     if out:
         check_table_path(out)
     spec = parse_student(student, template=template, dtype=dtype, max_length=max_length)
     rows = _input(path, column or (), limit)
     with progress_shown(quiet=quiet or as_json) as publish:
-        say = _carried_out(prepared(rows, spec, publish), out, as_json=as_json)
+        work = prepared(rows, spec, publish)
+        say = _calibrated(work, pairs, seed, as_json=as_json) if calibrate else _carried_out(work, out, as_json=as_json)
     say()
+
+
+def _calibrated(work: ScoreWork, pairs: int, seed: int, *, as_json: bool) -> Callable[[], None]:
+    from preflect.cli.calibration import document_of, text_of
+
+    found = work.calibrate(pairs, seed)
+    return lambda: print_result(document_of(found), text_of(found), as_json=as_json)
 
 
 def _carried_out(work: ScoreWork, out: Path | None, *, as_json: bool) -> Callable[[], None]:

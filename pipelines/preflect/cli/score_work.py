@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -18,7 +18,8 @@ from preflect.engine.progress import RowProgress
 from preflect.engine.rate import Rate
 from preflect.errors import DataError
 from preflect.ports import Student
-from preflect.recipes.score import PairScores, pairs_of_rows, score_dataset
+from preflect.recipes.calibrate import Calibration, calibration, matched_and_shuffled, sample_pairs
+from preflect.recipes.score import DatasetPair, PairScores, pairs_of_rows, score_dataset
 from preflect.recipes.score_file import Job, ScoreFile, open_score_file
 from preflect.recipes.students import build_student
 from preflect.schemas import InputSpec, StudentSpec
@@ -52,8 +53,15 @@ class ScoreWork:
     def hand_over(self, take: Take) -> Summary:
         """Score all rows, and give each away as soon as it is there."""
         summary = Summary()
-        asyncio.run(self._score(summary, take))
+        asyncio.run(self._score(self._pairs(), self.found.rows, summary, take))
         return summary
+
+    def calibrate(self, count: int, seed: int) -> Calibration:
+        """How well the student tells so many pairs from shuffled ones. Raises: DataError: there are none to compare."""
+        both = matched_and_shuffled(sample_pairs(self._pairs(), count, seed=seed), seed=seed)
+        lines: list[PairScores] = []
+        asyncio.run(self._score(both, len(both), Summary(), lines.append))
+        return calibration(lines, seed=seed)
 
     @contextmanager
     def kept(self, out: Path) -> Generator[tuple[ScoreFile, Summary]]:
@@ -65,13 +73,15 @@ class ScoreWork:
         with open_score_file(out, self.job) as file:
             for scores in file.read():
                 summary.add(scores)
-            asyncio.run(self._score(summary, file.add))
+            asyncio.run(self._score(self._pairs(file.rows), self.found.rows, summary, file.add))
             yield file, summary
 
-    async def _score(self, summary: Summary, take: Take) -> None:
-        rest = islice(read_rows(self.rows), summary.rows, None)
-        shown = _Shown(self.publish, self.found.rows)
-        async with aclosing(score_dataset(pairs_of_rows(rest), self.student)) as scored:
+    def _pairs(self, done: int = 0) -> Iterator[DatasetPair]:
+        return pairs_of_rows(islice(read_rows(self.rows), done, None))
+
+    async def _score(self, pairs: Iterable[DatasetPair], total: int, summary: Summary, take: Take) -> None:
+        shown = _Shown(self.publish, total)
+        async with aclosing(score_dataset(pairs, self.student)) as scored:
             async for scores in scored:
                 take(scores)
                 summary.add(scores)
