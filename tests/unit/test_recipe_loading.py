@@ -187,7 +187,7 @@ def test_tags_and_anchors_that_contain_themselves_are_refused() -> None:
             "{kind: ppm, zzz: 1}",
             (
                 "recipe.yaml:9: unknown key 'zzz' in model 'student'; "
-                "the keys there are ['kind', 'order', 'template', 'max_length']"
+                "the keys there are ['kind', 'order', 'template', 'max_length', 'thresholds']"
             ),
         ),
         (

@@ -25,6 +25,8 @@ class SelectResponse:
     mode: Literal["strict", "recycle"] = "recycle"
     metric: Metric = "ifd_ppl"
     threshold: float = 1.0
+    reverse_threshold: float | None = None
+    """Where r_ifd_ppl has one of its own."""
     name: str = "select_response"
 
     async def run(self, sample: Sample) -> Sample | Rejection | Dropped:
@@ -63,10 +65,11 @@ class SelectResponse:
         )
         scores = (of_metric(reverse, "r_ifd_ppl"), of_metric(forward, self.metric))
         scored = with_new_scores(sample, *forward, *reverse)
-        if all(score.value is not None and score.value < self.threshold for score in scores):
+        bounds = (self.reverse_threshold or self.threshold, self.threshold)
+        if all(score.value is not None and score.value < bound for score, bound in zip(scores, bounds, strict=True)):
             return scored
         numbers = ", ".join(f"{score.metric} {shown(score)}" for score in scores)
-        detail = f"{numbers}; both must be below {self.threshold:g}"
+        detail = f"{numbers}; both must be below {' and '.join(dict.fromkeys(f'{bound:g}' for bound in bounds))}"
         return Dropped(sample.reject(self.name, "filter", "not_admitted", detail), scored)
 
 

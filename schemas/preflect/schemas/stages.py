@@ -116,8 +116,9 @@ class SelectResponse(OneModel):
     stage: Literal["select_response"] = "select_response"
     mode: Literal["strict", "recycle"] = "recycle"
     metric: Metric = "ifd_ppl"
-    threshold: float = Field(default=1.0, gt=0)
-    """Both scores of an admitted pair are below this."""
+    threshold: float | None = Field(default=None, gt=0)
+    """Both scores of an admitted pair are below this; None: below the student's own `thresholds`, 1 where it has none.
+    """
     needs = (frozenset({"reflect_response"}),)
 
 
