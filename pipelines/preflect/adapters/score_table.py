@@ -1,12 +1,14 @@
-"""Scores as a table on disk."""
+"""Scores, and rows chosen by them, as a table on disk."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
+import orjson
 import polars as pl
 from polars.io.plugins import register_io_source
 
@@ -47,8 +49,31 @@ def write_table(rows: Iterable[Row], schema: pl.Schema, path: Path) -> None:
         while some := [*islice(remaining, _AT_A_TIME)]:
             yield pl.DataFrame(some, schema=schema)
 
+    with _written(path) as unfinished:
+        _WRITERS[path.suffix.lower()](register_io_source(tables, schema=schema), unfinished)
+
+
+def write_rows(rows: Sequence[object], path: Path) -> None:
+    """Write rows of any columns; the file is whole or absent.
+
+    Raises: InputError: as `write_table`, or rows that make no table.
+    """
+    check_table_path(path)
+    with _written(path) as unfinished:
+        if path.suffix.lower() == ".jsonl":
+            options = orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
+            unfinished.write_bytes(b"".join(orjson.dumps(row, default=str, option=options) for row in rows))
+        else:
+            table = pl.DataFrame([cast("Row", row) for row in rows], infer_schema_length=None)
+            _WRITERS[path.suffix.lower()](table.lazy(), unfinished)
+
+
+@contextmanager
+def _written(path: Path) -> Generator[Path]:
     try:
         with atomic_write(path) as unfinished:
-            _WRITERS[path.suffix.lower()](register_io_source(tables, schema=schema), unfinished)
-    except OSError as error:
-        raise InputError(f"--out {path}: cannot be written: {error}; choose another place") from error
+            yield unfinished
+    except (OSError, TypeError, pl.exceptions.PolarsError) as error:
+        raise InputError(
+            f"--out {path}: cannot be written: {error}; choose another place, or .jsonl, which takes any rows"
+        ) from error

@@ -11,7 +11,7 @@ import typer
 
 from preflect.cli.output import AsJson, Quiet, print_result
 from preflect.cli.progress import progress_shown
-from preflect.errors import InputError, InterruptedRunError
+from preflect.errors import InputError
 
 if TYPE_CHECKING:
     from preflect.cli.score_work import ScoreWork
@@ -56,7 +56,7 @@ def score(
     if out:
         check_table_path(out)
     spec = parse_student(student, template=template, dtype=dtype, max_length=max_length)
-    rows = _input(path, column or (), limit)
+    rows = dataset_spec(path, column or (), limit)
     with progress_shown(quiet=quiet or as_json) as publish:
         work = prepared(rows, spec, publish)
         say = _calibrated(work, pairs, seed, as_json=as_json) if calibrate else _carried_out(work, out, as_json=as_json)
@@ -74,15 +74,11 @@ def _carried_out(work: ScoreWork, out: Path | None, *, as_json: bool) -> Callabl
     """Do the work; what is left to say is said when the progress display is gone."""
     if out is None:
         return _to_stdout(work, as_json=as_json)
+    from preflect.cli.score_work import going_on_after
     from preflect.cli.scores_out import text_of
-    from preflect.recipes.score_file import partial_folder
 
-    try:
-        with work.kept(out) as (file, summary):
-            file.write_to(out)
-    except KeyboardInterrupt as stop:
-        kept = f"{partial_folder(out)} holds the rows scored so far, and the same command goes on with the rest"
-        raise InterruptedRunError(f"stopped by Ctrl-C; {kept}") from stop
+    with going_on_after(out), work.kept(out) as (file, summary):
+        file.write_to(out)
     document = summary.document()
     return lambda: print_result({"summary": document, "out": str(out)}, text_of(document, out), as_json=as_json)
 
@@ -101,7 +97,7 @@ def _to_stdout(work: ScoreWork, *, as_json: bool) -> Callable[[], None]:
     return lambda: None
 
 
-def _input(path: str, columns: Sequence[str], limit: int | None) -> InputSpec:
+def dataset_spec(path: str, columns: Sequence[str], limit: int | None) -> InputSpec:
     """The dataset as a recipe would name it. Raises: InputError for a mapping that is none."""
     import json
 

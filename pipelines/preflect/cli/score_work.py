@@ -16,11 +16,11 @@ from preflect.cli.progress import Publish
 from preflect.cli.scores_out import Summary
 from preflect.engine.progress import RowProgress
 from preflect.engine.rate import Rate
-from preflect.errors import DataError
+from preflect.errors import DataError, InterruptedRunError
 from preflect.ports import Student
 from preflect.recipes.calibrate import Calibration, calibration, matched_and_shuffled, sample_pairs
 from preflect.recipes.score import DatasetPair, PairScores, pairs_of_rows, score_dataset
-from preflect.recipes.score_file import Job, ScoreFile, open_score_file
+from preflect.recipes.score_file import Job, ScoreFile, open_score_file, partial_folder
 from preflect.recipes.students import build_student
 from preflect.schemas import InputSpec, StudentSpec
 
@@ -38,6 +38,16 @@ def surveyed(rows: InputSpec) -> InputSurvey:
             f"{', '.join(found.columns)}: name the right one with --column response=COLUMN"
         )
     return found
+
+
+@contextmanager
+def going_on_after(out: Path) -> Generator[None]:
+    """Turn Ctrl-C into what is kept and how to go on. Raises: InterruptedRunError."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        kept = f"{partial_folder(out)} holds the rows scored so far, and the same command goes on with the rest"
+        raise InterruptedRunError(f"stopped by Ctrl-C; {kept}") from stop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Final
 
 import polars as pl
@@ -15,9 +13,7 @@ from preflect.adapters.input_row import BadRow, InputRow
 from preflect.ports import Student
 from preflect.schemas import Instruction, Response, StudentScore
 from preflect.scoring import score_pair
-
-_IN_WORK: Final = 1024
-"""Rows in work at once: enough for a student that computes in batches sorted by length, few enough for any memory."""
+from preflect.scoring.in_order import in_order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,29 +78,12 @@ def pairs_of_rows(rows: Iterable[InputRow | BadRow]) -> Iterator[DatasetPair]:
         yield DatasetPair(id=row.source_id or str(row.number), instruction=instruction, response=response or None)
 
 
-async def score_dataset(pairs: Iterable[DatasetPair], student: Student) -> AsyncGenerator[PairScores]:
-    """The scores of every pair, in the order of the input; a row that has none says why.
+def score_dataset(pairs: Iterable[DatasetPair], student: Student) -> AsyncGenerator[PairScores]:
+    """The scores of every pair, in the order of the input and many at a time; a row that has none says why.
 
-    As soon as the first row of those in work is done, the next one of the input takes its place, so the student never
-    waits for a batch of ours to be full or empty. A response that occurs again with the same instruction is asked about
-    again: what is alike is the student's affair.
+    A response that occurs again with the same instruction is asked about again: what is alike is the student's affair.
     """
-    remaining = iter(pairs)
-    in_work = deque(_begun(islice(remaining, _IN_WORK), student))
-    try:
-        while in_work:
-            yield await in_work[0]
-            in_work.popleft()
-            in_work.extend(_begun(islice(remaining, 1), student))
-    finally:
-        for task in in_work:
-            task.cancel()
-        # Each is waited for, so that none that failed as well complains that nobody asked.
-        await asyncio.gather(*in_work, return_exceptions=True)
-
-
-def _begun(pairs: Iterable[DatasetPair], student: Student) -> Iterator[asyncio.Task[PairScores]]:
-    return (asyncio.create_task(_scores_of(pair, student)) for pair in pairs)
+    return in_order(_scores_of(pair, student) for pair in pairs)
 
 
 async def _scores_of(pair: DatasetPair, student: Student) -> PairScores:

@@ -48,6 +48,10 @@ class ScoreFile:
     def write_to(self, out: Path) -> None:
         """Make the table of all rows, whole or not at all; then nothing is left of the folder."""
         write_table(map(asdict, self.read()), SCORE_SCHEMA, out)
+        self.remove()
+
+    def remove(self) -> None:
+        """What was to be made of the rows is made."""
         shutil.rmtree(self.folder)
 
 

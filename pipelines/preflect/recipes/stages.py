@@ -13,7 +13,7 @@ from preflect.adapters.replay import ReplayedChat
 from preflect.adapters.sim_process import simulated_name
 from preflect.engine.plan import Connected, Phase, Wiring, stage_names
 from preflect.ports import CallMeter, CallStore, ChatModel, Gate, Purse, Stage, Student, WholeSetStage
-from preflect.recipes.students import build_student
+from preflect.recipes.students import build_embedder, build_student
 from preflect.recipes.telemetry import calls_exported
 from preflect.schemas import ChatModelSpec, OpenAIModel, PpmStudent, Recipe
 from preflect.schemas import stages as spec
@@ -195,5 +195,11 @@ def whole_set_stage(recipe: Recipe, place: int, models: Models) -> WholeSetStage
             from preflect.curation.dedup import Dedup  # noqa: PLC0415  # `rapidfuzz`
 
             return Dedup(name=name, max_similarity=s.max_similarity)
+        case spec.FilterStage() as s:
+            from preflect.curation.choice import Filter  # noqa: PLC0415  # numpy, where it is used
+            from preflect.curation.filter_stage import FilterSamples  # noqa: PLC0415
+
+            chosen = Filter(by=s.by, keep=s.keep, pool=s.pool, embedder=build_embedder(s.embeddings))
+            return FilterSamples(name=name, student=models.students[s.model], filter=chosen)
         case other:
             raise AssertionError(f"{other.stage} is a per-sample stage")
