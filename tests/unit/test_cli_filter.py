@@ -42,7 +42,8 @@ def test_rows_are_kept_as_they_are_and_the_others_have_their_reason(
         "reason": "unscorable",
         "detail": "unscorable:no_response",
     }
-    left = [rows[row - 1] for row in rejected["row"]]
+    numbers: list[int] = rejected["row"].to_list()
+    left = [rows[number - 1] for number in numbers]
     assert sorted(map(str, (*left, *kept))) == sorted(map(str, rows))
     assert sum(document["rejected"].values()) == 18
     assert sorted(path.name for path in Path().iterdir()) == ["kept.jsonl", "kept.rejected.jsonl", "rows.jsonl"]

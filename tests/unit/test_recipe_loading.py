@@ -229,8 +229,8 @@ def test_tags_and_anchors_that_contain_themselves_are_refused() -> None:
             "stage: judge_aspect",
             (
                 "recipe.yaml:12: unknown stage 'judge_aspect'; known are ['self_instruct', 'dedup', 'filter', "
-                "'respond', 'reflect_instruction', 'select_instruction', 'reflect_response', 'select_response', 'judge_aspects', "
-                "'grade', 'pair']; did you mean 'judge_aspects'?"
+                "'respond', 'reflect_instruction', 'select_instruction', 'reflect_response', 'select_response', "
+                "'judge_aspects', 'grade', 'pair']; did you mean 'judge_aspects'?"
             ),
         ),
         (

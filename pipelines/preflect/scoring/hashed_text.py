@@ -7,6 +7,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
@@ -18,10 +19,11 @@ _WIDTH: Final = 512
 _WORD: Final = re.compile(r"\w+|[^\w\s]")
 
 
+@dataclass(frozen=True, slots=True)
 class HashedText:
     """Implements `preflect.ports.Embedder` by tf-idf over hashed words and pairs of words (Weinberger et al. 2009)."""
 
-    name: Final = "hashed"
+    name: str = "hashed"
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """A vector of length 1 for each text, or zeros without words; what is rare among these texts counts more."""
