@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from preflect.errors import PreflectError
 from preflect.schemas import Conversation, Provenance, Rejection, Sample, Sampling
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +115,17 @@ class Student(Protocol):
 
     async def score(self, query: ScoreQuery) -> NllPair:
         """Score one pair; calls that come together may be computed together."""
+        ...
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors whose scalar product says how alike they are."""
+
+    @property
+    def name(self) -> str: ...
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """One vector of length 1 for each text."""
         ...
 
 

@@ -73,7 +73,7 @@ def test_json_holds_the_rows_and_what_they_say_together(capsys: CAPTURE) -> None
     values = [row["ifd_ppl"] for row in document["rows"]]
     assert captured.err == ""
     assert document["summary"]["rows"] == 2
-    assert document["summary"]["median"]["ifd_ppl"] == pytest.approx(sum(values) / 2)
+    assert document["summary"]["median"]["ifd_ppl"] == pytest.approx(sum(values) / 2, rel=1e-3)
     assert document["summary"]["below_one"]["ifd_ppl"] == sum(v < 1 for v in values) / 2
     assert document["summary"]["reasons"] == {}
 
@@ -99,3 +99,22 @@ def test_wrong_input_is_refused_before_anything_is_scored(arguments: list[str], 
 def test_a_missing_file_is_wrong_input(capsys: CAPTURE) -> None:
     assert main(["score", "nowhere.jsonl"]) == 2
     assert "nowhere.jsonl" in capsys.readouterr().err
+
+
+def test_calibration_says_whether_the_student_is_fit_for_these_rows(capsys: CAPTURE) -> None:
+    rows = write(*({"question": f"What is {n} plus {n}?", "answer": f"{n} plus {n} is {n + n}."} for n in range(30)))
+    assert main(["score", rows, *COLUMNS, "--calibrate", "--pairs", "20", "--json", "--quiet"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["student"], document["sampled"], document["scores"]["ifd_ppl"]["pairs"]) == ("ppm", 20, 20)
+    assert document["scores"]["ifd_ppl"]["auc"] > 0.8
+    assert main(["score", rows, *COLUMNS, "--calibrate", "--pairs", "20"]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("20 rows by ppm (gpt2, ")
+    threshold = document["scores"]["ifd_ppl"]["threshold"]
+    assert f"thresholds: {{ifd_ppl: {threshold:.4g}, ifd_loss: " in said.out
+    assert "40 of 40 rows, 100 % done" in said.err
+
+
+def test_calibration_writes_no_file(capsys: CAPTURE) -> None:
+    assert main(["score", write(FRANCE), *COLUMNS, "--calibrate", "--out", "scores.csv"]) == 2
+    assert "--calibrate scores a sample and writes no file" in capsys.readouterr().err

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from preflect.cli.progress import PlainLines, clock_text, cost_text, pace_text, plain_line, progress_shown
 from preflect.cli.progress_view import draw
-from preflect.engine.progress import ModelProgress, Snapshot, StageProgress
+from preflect.engine.progress import ModelProgress, RowProgress, Snapshot, StageProgress
 
 TEACHER = ModelProgress(
     name="teacher",
@@ -198,3 +198,21 @@ def test_times_and_costs_read_as_people_write_them() -> None:
     assert [clock_text(s) for s in (0, 59.6, 3723)] == ["0:00", "1:00", "1:02:03"]
     assert [cost_text(c) for c in (0, 0.00421, 12.3)] == ["$0.00", "$0.0042", "$12.30"]
     assert [pace_text(p) for p in (0.42, 9.94, 9.96, 3184.2, 12_345)] == ["0.4", "9.9", "10", "3,184", "12.3k"]
+
+
+ROWS = RowProgress(total=200_000, done=57_000, unscorable=3, rows_per_s=650.0, elapsed_s=88.0)
+
+
+def test_rows_are_shown_with_their_pace_and_the_time_left() -> None:
+    assert plain_line(ROWS) == "57,000 of 200,000 rows, 28 % done, 650 rows/s, 3 unscorable, 1:28 gone, 3:40 left"
+    waiting = replace(ROWS, done=0, rows_per_s=0.0)
+    assert plain_line(waiting) == "0 of 200,000 rows, 0 % done, 0.0 rows/s, 3 unscorable, 1:28 gone"
+
+
+def test_a_terminal_shows_the_same_above_a_bar() -> None:
+    out = StringIO()
+    with progress_shown(quiet=False, console=Console(file=out, force_terminal=True, width=100)) as publish:
+        publish(ROWS)
+    assert "57,000 of 200,000 rows" in out.getvalue()
+    assert "3:40 left" in out.getvalue()
+    assert "━" in out.getvalue()

@@ -187,7 +187,7 @@ def test_tags_and_anchors_that_contain_themselves_are_refused() -> None:
             "{kind: ppm, zzz: 1}",
             (
                 "recipe.yaml:9: unknown key 'zzz' in model 'student'; "
-                "the keys there are ['kind', 'order', 'template', 'max_length']"
+                "the keys there are ['kind', 'order', 'template', 'max_length', 'thresholds']"
             ),
         ),
         (
@@ -228,9 +228,9 @@ def test_tags_and_anchors_that_contain_themselves_are_refused() -> None:
             "stage: judge_aspects",
             "stage: judge_aspect",
             (
-                "recipe.yaml:12: unknown stage 'judge_aspect'; known are ['self_instruct', 'dedup', 'respond', "
-                "'reflect_instruction', 'select_instruction', 'reflect_response', 'select_response', 'judge_aspects', "
-                "'grade', 'pair']; did you mean 'judge_aspects'?"
+                "recipe.yaml:12: unknown stage 'judge_aspect'; known are ['self_instruct', 'dedup', 'filter', "
+                "'respond', 'reflect_instruction', 'select_instruction', 'reflect_response', 'select_response', "
+                "'judge_aspects', 'grade', 'pair']; did you mean 'judge_aspects'?"
             ),
         ),
         (

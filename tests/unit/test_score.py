@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from preflect.adapters.input_row import BadRow, InputRow
 from preflect.adapters.ppm import PpmScorer
 from preflect.adapters.score_table import check_table_path, write_table
 from preflect.errors import InputError
-from preflect.ports import ScoreQuery
+from preflect.ports import NllPair, ScoreQuery
 from preflect.recipes.score import SCORE_SCHEMA, PairScores, pairs_of_rows, score_dataset
 from preflect.recipes.students import build_student, parse_student
 from preflect.schemas import Message, PpmStudent, TransformersStudent
@@ -39,6 +40,27 @@ async def scored(rows: list[InputRow | BadRow]) -> list[PairScores]:
 async def test_every_row_comes_out_once_in_its_order_under_its_own_id() -> None:
     assert [scores.id for scores in await scored(ROWS)] == ["a", "2", "3", "4", "5"]
     assert [scores.id for scores in await scored(ROWS * 130)] == ["a", "2", "3", "4", "5"] * 130
+
+
+class SlowOnce(PpmScorer):
+    """A student that keeps its answers back until a thousand questions were asked."""
+
+    def __init__(self) -> None:
+        super().__init__(PpmStudent())
+        self._left, self._all_asked = 1000, asyncio.Event()
+
+    async def score(self, query: ScoreQuery) -> NllPair:
+        self._left -= 1
+        if not self._left:
+            self._all_asked.set()
+        await self._all_asked.wait()
+        return await super().score(query)
+
+
+async def test_a_slow_row_does_not_keep_the_student_from_the_next_thousand() -> None:
+    async with asyncio.timeout(30):
+        lines = [scores.id async for scores in score_dataset(pairs_of_rows(ROWS[:2] * 400), SlowOnce())]
+    assert lines == ["a", "2"] * 400
 
 
 async def test_a_row_has_the_three_scores_of_its_pair_with_the_tokens_they_stand_on() -> None:

@@ -7,11 +7,14 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import product
+from pathlib import Path
 from typing import Literal
 
 import pytest
 
 from preflect.ports import ChatModel, ChatRequest, Dropped, NllPair, ScoreQuery
+from preflect.recipes.read import read_recipe
+from preflect.recipes.stages import Models, per_sample_stage
 from preflect.schemas import Instruction, Message, Rejection, Response, Sample
 from preflect.scoring import no_score
 from preflect.stages.reflect_response import ReflectResponse
@@ -198,6 +201,36 @@ async def test_a_pair_that_is_not_admitted_is_rejected_with_its_numbers() -> Non
 async def test_the_threshold_is_an_option() -> None:
     student = TableStudent(forward={"draft": 1.25}, reverse={"draft": 0.5})
     assert (await went_on(SelectResponse(student=student, threshold=1.3), PLAIN)).response == DRAFT
+
+
+async def test_the_reversed_score_may_have_a_threshold_of_its_own() -> None:
+    student = TableStudent(forward={"draft": 0.75}, reverse={"draft": 0.5})
+    rejection = await was_rejected(SelectResponse(student=student, threshold=0.9, reverse_threshold=0.4), PLAIN)
+    assert rejection.detail == "r_ifd_ppl 0.5000, ifd_ppl 0.7500; both must be below 0.4 and 0.9"
+    assert (await went_on(SelectResponse(student=student, threshold=0.9, reverse_threshold=0.6), PLAIN)).scores
+
+
+@pytest.mark.parametrize(
+    ("student", "stage", "bounds"),
+    [
+        ("{kind: ppm}", "", (1.0, 1.0)),
+        ("{kind: ppm, thresholds: {ifd_ppl: 0.93, r_ifd_ppl: 0.92}}", "", (0.93, 0.92)),
+        ("{kind: ppm, thresholds: {ifd_ppl: 0.93, ifd_loss: 0.97}}", ", metric: ifd_loss", (0.97, 1.0)),
+        ("{kind: ppm, thresholds: {ifd_ppl: 0.93}}", ", threshold: 1.1", (1.1, 1.1)),
+    ],
+)
+def test_a_student_s_thresholds_count_where_the_stage_has_none(
+    tmp_path: Path, student: str, stage: str, bounds: tuple[float, float]
+) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(
+        f"name: n\ninput: {{path: rows.jsonl}}\nmodels: {{s: {student}}}\n"
+        f"stages: [{{stage: select_response, model: s{stage}}}]\n"
+    )
+    recipe = read_recipe(path)
+    built = per_sample_stage(recipe, 0, "select_response", Models({}, {"s": TableStudent()}))
+    assert isinstance(built, SelectResponse)
+    assert (built.threshold, built.reverse_threshold) == bounds
 
 
 async def test_a_rewrite_of_another_response_is_not_compared() -> None:

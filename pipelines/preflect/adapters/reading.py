@@ -60,6 +60,11 @@ def read_rows(spec: InputSpec, base: Path | None = None) -> Iterator[InputRow | 
     return _rows(spec, base, ColumnsSeen(columns_of(spec)))
 
 
+def raw_rows(spec: InputSpec, base: Path | None = None) -> RawRows:
+    """The same rows with the columns that the file has; raises as `read_rows`."""
+    return islice(_raw_rows(spec, base), spec.limit)
+
+
 def read_samples(spec: InputSpec, base: Path | None = None) -> Iterator[Sample | Rejection]:
     """Every row as a sample, or as a rejection where it is bad or repeats an earlier one; raises as `read_rows`."""
     first_rows: dict[str, int] = {}
@@ -103,7 +108,7 @@ def _rows(spec: InputSpec, base: Path | None, seen: ColumnsSeen) -> Iterator[Inp
     complaint = validate_grader(spec.grader) if spec.grader else None
     if complaint:
         raise DataError(f"input.grader: {complaint}")
-    for raw in islice(_raw_rows(spec, base), spec.limit):
+    for raw in raw_rows(spec, base):
         seen.note(raw.value if isinstance(raw, RawRow) else None)
         yield input_row(raw, seen.columns) if isinstance(raw, RawRow) else raw
     seen.check(spec.path)

@@ -11,7 +11,7 @@ from typing import Annotated, Final
 
 import typer
 
-from preflect.cli import check, export, init, journal, run, runs, schema, score, sim
+from preflect.cli import check, export, filtering, init, journal, run, runs, schema, score, sim
 from preflect.cli.output import print_result, report_error
 from preflect.errors import PreflectError
 
@@ -46,6 +46,9 @@ _COMMANDS: Final = (
 )
 for _command, _example in _COMMANDS:
     app.command(epilog=f"Example: {_example}")(_command)
+# `filter` is a word of Python's own.
+_example = "preflect filter answers.jsonl --by superfiltering --student ppm --keep 10% --out kept.jsonl"
+app.command("filter", epilog=f"Example: {_example}")(filtering.filter_rows)
 _journal = typer.Typer(
     name="journal",
     help="Share, merge and look at the journals of runs: every call to a model, with its reply.",

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from preflect.engine.progress import ModelProgress, Snapshot
+    from preflect.engine.progress import ModelProgress, RowProgress, Snapshot
 
-Publish: TypeAlias = "Callable[[Snapshot], None]"
+Publish: TypeAlias = "Callable[[Snapshot | RowProgress], None]"
 
 _REFRESHES_PER_SECOND: Final = 8
 _SHORTEN_FROM: Final = 10_000
@@ -45,7 +45,7 @@ def progress_shown(*, quiet: bool, console: Console | None = None, every_s: floa
             lines.close()
 
 
-def _show_nothing(_: Snapshot) -> None:
+def _show_nothing(_: Snapshot | RowProgress) -> None:
     return None
 
 
@@ -83,7 +83,7 @@ class PlainLines:
     _latest: str = field(default="", init=False)
     _written: str = field(default="", init=False)
 
-    def publish(self, snapshot: Snapshot) -> None:
+    def publish(self, snapshot: Snapshot | RowProgress) -> None:
         """Take note of a snapshot, and write it when it is time."""
         self._latest = plain_line(snapshot)
         if self.clock() >= self._next_s:
@@ -100,8 +100,12 @@ class PlainLines:
             self._written = self._latest
 
 
-def plain_line(snapshot: Snapshot) -> str:
+def plain_line(snapshot: Snapshot | RowProgress) -> str:
     """A snapshot on one line."""
+    from preflect.engine.progress import RowProgress
+
+    if isinstance(snapshot, RowProgress):
+        return f"{rows_text(snapshot)}, {', '.join(pace_of_rows(snapshot))}"
     calls = _calls_text(snapshot.models) if snapshot.models else []
     return ", ".join([samples_text(snapshot), f"{snapshot.rejected:,} rejected", *calls, time_text(snapshot)])
 
@@ -131,6 +135,20 @@ def samples_text(snapshot: Snapshot) -> str:
     return f"{snapshot.finished:,} of {snapshot.total:,} samples, {int(100 * share_of(snapshot))} % done"
 
 
+def rows_text(progress: RowProgress) -> str:
+    """`57 of 200 rows, 28 % done`."""
+    return f"{progress.done:,} of {progress.total:,} rows, {100 * progress.done // max(progress.total, 1)} % done"
+
+
+def pace_of_rows(progress: RowProgress) -> tuple[str, str, str]:
+    """`21 rows/s`, `3 unscorable` and `1:05 gone, 0:30 left`."""
+    return (
+        f"{pace_text(progress.rows_per_s)} rows/s",
+        f"{progress.unscorable:,} unscorable",
+        time_text(progress),
+    )
+
+
 def share_of(snapshot: Snapshot) -> float:
     """How much of the work is done, from 0 to 1; 0 where nobody knows."""
     if snapshot.share is not None:
@@ -155,7 +173,7 @@ def short_text(number: int) -> str:
     return f"{number / 1e3:.1f}k" if number < 1e6 else f"{number / 1e6:.2f}M"  # noqa: PLR2004  a million needs no name
 
 
-def time_text(snapshot: Snapshot) -> str:
+def time_text(snapshot: Snapshot | RowProgress) -> str:
     """`1:05 gone, 0:30 left`."""
     gone = f"{clock_text(snapshot.elapsed_s)} gone"
     return gone if snapshot.seconds_left is None else f"{gone}, {clock_text(snapshot.seconds_left)} left"

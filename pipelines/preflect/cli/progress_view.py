@@ -13,13 +13,15 @@ from rich.text import Text
 from preflect.cli.progress import (
     clock_text,
     cost_text,
+    pace_of_rows,
     pace_text,
+    rows_text,
     samples_text,
     share_of,
     short_text,
     time_text,
 )
-from preflect.engine.progress import ModelProgress, Snapshot, StageProgress
+from preflect.engine.progress import ModelProgress, RowProgress, Snapshot, StageProgress
 
 _NARROW: Final = 76
 """Below this many columns the tables are left out."""
@@ -32,14 +34,24 @@ _SPARED: Final = ("tokens", "replayed", "hedged")
 _NONE: Final = "·"
 
 
-def draw(snapshot: Snapshot, width: int) -> RenderableType:
+def draw(snapshot: Snapshot | RowProgress, width: int) -> RenderableType:
     """The display for a terminal of this width."""
+    if isinstance(snapshot, RowProgress):
+        return _rows(snapshot, width)
     if width < _NARROW:
         return _headline(snapshot)
     tables = [_stages(snapshot.stages)] * bool(snapshot.stages)
     tables += [_models(snapshot.models, width)] * bool(snapshot.models)
     spaced = [part for table in tables for part in ("", table)]
-    return Group(_headline(snapshot), _bar(snapshot), *spaced)
+    return Group(_headline(snapshot), _bar(share_of(snapshot), pulse=not snapshot.total), *spaced)
+
+
+def _rows(progress: RowProgress, width: int) -> RenderableType:
+    pace, unscorable, time = pace_of_rows(progress)
+    style = "yellow" if progress.unscorable else "dim"
+    parts = ((rows_text(progress), "bold"), (pace, "dim"), (unscorable, style), (time, "dim"))
+    headline = Text("  ").join(Text(*part) for part in parts)
+    return headline if width < _NARROW else Group(headline, _bar(progress.done / max(progress.total, 1)))
 
 
 def _headline(snapshot: Snapshot) -> Text:
@@ -53,10 +65,10 @@ def _headline(snapshot: Snapshot) -> Text:
     )
 
 
-def _bar(snapshot: Snapshot) -> Table:
+def _bar(share: float, *, pulse: bool = False) -> Table:
     # Alone in a group the bar would not end its line; a grid's cell does.
     grid = Table.grid()
-    grid.add_row(ProgressBar(total=1, completed=share_of(snapshot), pulse=not snapshot.total, width=_BAR_COLUMNS))
+    grid.add_row(ProgressBar(total=1, completed=share, pulse=pulse, width=_BAR_COLUMNS))
     return grid
 
 

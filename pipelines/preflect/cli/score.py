@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from preflect.cli.output import AsJson, Quiet
-from preflect.cli.progress import Publish, progress_shown
-from preflect.errors import DataError, InputError
+from preflect.cli.output import AsJson, Quiet, print_result
+from preflect.cli.progress import progress_shown
+from preflect.errors import InputError
 
 if TYPE_CHECKING:
-    from preflect.recipes.score import DatasetPair, PairScores
-    from preflect.schemas import InputSpec, StudentSpec
+    from preflect.cli.score_work import ScoreWork
+    from preflect.schemas import InputSpec
 
 
 def score(
@@ -30,30 +31,73 @@ def score(
     out: Annotated[
         Path | None, typer.Option(help="A .jsonl, .csv or .parquet file; JSON lines on stdout without.")
     ] = None,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="See on a sample whether the student is fit for this dataset.")
+    ] = False,
+    pairs: Annotated[int, typer.Option(min=2, help="Rows that --calibrate draws.")] = 500,
+    seed: Annotated[int, typer.Option(min=0, help="Of that draw.")] = 0,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Score any dataset by a student: IFD and r-IFD.
 
     IFD says how much the instruction helps the student with the response, r-IFD how much the response tells it of the
-    instruction; below 1 is help.
-    """
-    import asyncio
+    instruction; below 1 is help. With --out a killed or stopped command goes on where it was when it is given again.
 
+    With --calibrate only a sample is scored, as it is and with its responses shuffled: what the student doesn't tell
+    apart there it won't tell apart elsewhere.
+    """
     from preflect.adapters.score_table import check_table_path
-    from preflect.cli.scores_out import write_scores
+    from preflect.cli.score_work import prepared
     from preflect.recipes.students import parse_student
 
+    if out and calibrate:
+        raise InputError("--calibrate scores a sample and writes no file; leave --out out, or --calibrate")
     if out:
         check_table_path(out)
     spec = parse_student(student, template=template, dtype=dtype, max_length=max_length)
-    rows = _input(path, column or (), limit)
+    rows = dataset_spec(path, column or (), limit)
     with progress_shown(quiet=quiet or as_json) as publish:
-        scores = asyncio.run(_all_scores(rows, spec, publish))
-    write_scores(scores, out, as_json=as_json)
+        work = prepared(rows, spec, publish)
+        say = _calibrated(work, pairs, seed, as_json=as_json) if calibrate else _carried_out(work, out, as_json=as_json)
+    say()
 
 
-def _input(path: str, columns: Sequence[str], limit: int | None) -> InputSpec:
+def _calibrated(work: ScoreWork, pairs: int, seed: int, *, as_json: bool) -> Callable[[], None]:
+    from preflect.cli.calibration import document_of, text_of
+
+    found = work.calibrate(pairs, seed)
+    return lambda: print_result(document_of(found), text_of(found), as_json=as_json)
+
+
+def _carried_out(work: ScoreWork, out: Path | None, *, as_json: bool) -> Callable[[], None]:
+    """Do the work; what is left to say is said when the progress display is gone."""
+    if out is None:
+        return _to_stdout(work, as_json=as_json)
+    from preflect.cli.score_work import going_on_after
+    from preflect.cli.scores_out import text_of
+
+    with going_on_after(out), work.kept(out) as (file, summary):
+        file.write_to(out)
+    document = summary.document()
+    return lambda: print_result({"summary": document, "out": str(out)}, text_of(document, out), as_json=as_json)
+
+
+def _to_stdout(work: ScoreWork, *, as_json: bool) -> Callable[[], None]:
+    """Lines as the rows come; or one document, of which nothing may be printed before the last row is there."""
+    import tempfile
+
+    from preflect.cli.scores_out import print_line, print_rows, text_of
+
+    if not as_json:
+        document = work.hand_over(print_line).document()
+        return lambda: print(text_of(document, None), file=sys.stderr)
+    with tempfile.TemporaryDirectory() as folder, work.kept(Path(folder) / "scores.jsonl") as (file, summary):
+        print_rows(summary.document(), file.read())
+    return lambda: None
+
+
+def dataset_spec(path: str, columns: Sequence[str], limit: int | None) -> InputSpec:
     """The dataset as a recipe would name it. Raises: InputError for a mapping that is none."""
     import json
 
@@ -70,43 +114,3 @@ def _input(path: str, columns: Sequence[str], limit: int | None) -> InputSpec:
     except ValidationError as error:
         wrong_field, known = str(error.errors()[0]["loc"][1]), "instruction, input, response, messages and id"
         raise InputError(f"--column {wrong_field}=…: no such field; the fields are {known}") from error
-
-
-async def _all_scores(rows: InputSpec, spec: StudentSpec, publish: Publish) -> list[PairScores]:
-    from preflect.adapters.reading import read_rows, survey
-    from preflect.recipes.score import pairs_of_rows, score_dataset
-    from preflect.recipes.students import build_student
-
-    found = survey(rows)
-    if not found.has_response:
-        raise DataError(
-            f"{rows.path}: no row has a response, and without one there is nothing to score; the columns are "
-            f"{', '.join(found.columns)}: name the right one with --column response=COLUMN"
-        )
-    pairs: Iterable[DatasetPair] = pairs_of_rows(read_rows(rows))
-    return await _counted(score_dataset(pairs, build_student(spec)), found.rows, publish)
-
-
-async def _counted(scores: AsyncIterator[PairScores], total: int, publish: Publish) -> list[PairScores]:
-    import time
-
-    from preflect.engine.progress import Snapshot
-
-    since, unscorable = time.monotonic(), 0
-    done: list[PairScores] = []
-    async for one in scores:
-        done.append(one)
-        unscorable += one.reason is not None
-        elapsed_s = time.monotonic() - since
-        publish(
-            Snapshot(
-                total=total,
-                finished=len(done),
-                rejected=unscorable,
-                stages=(),
-                models=(),
-                elapsed_s=elapsed_s,
-                seconds_left=elapsed_s / len(done) * (total - len(done)),
-            )
-        )
-    return done

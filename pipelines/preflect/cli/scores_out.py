@@ -5,50 +5,79 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from dataclasses import asdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from statistics import median
 from typing import Any, Final
 
-from preflect.adapters.score_table import write_table
-from preflect.recipes.score import SCORE_SCHEMA, PairScores
+from preflect.recipes.score import PairScores
 
 _METRICS: Final = ("ifd_ppl", "ifd_loss", "r_ifd_ppl")
 
 
-def write_scores(scores: list[PairScores], out: Path | None, *, as_json: bool) -> None:
-    """Rows to `out`, or to stdout where it is None; the summary to what is left of stdout and stderr."""
-    rows = [asdict(one) for one in scores]
-    summary = summarize(scores)
-    if out:
-        write_table(rows, SCORE_SCHEMA, out)
-    if as_json:
-        document = {"summary": summary, "out": str(out)} if out else {"summary": summary, "rows": rows}
-        print(json.dumps(document, ensure_ascii=False, indent=2))
-        return
-    if not out:
-        print("\n".join(json.dumps(row, ensure_ascii=False) for row in rows))
-    print(text_of(summary, out), file=sys.stdout if out else sys.stderr)
+@dataclass(slots=True)
+class Metric:
+    """The values of one score, to four digits, so that a million rows take no more room than a thousand."""
+
+    values: Counter[float] = field(default_factory=Counter[float])
+    below_one: int = 0
+
+    def add(self, value: float) -> None:
+        """Count one value in."""
+        self.values[float(f"{value:.4g}")] += 1
+        self.below_one += value < 1
+
+    @property
+    def count(self) -> int:
+        """How many values there are."""
+        return self.values.total()
+
+    @property
+    def median(self) -> float | None:
+        """The middle value, or the mean of the middle two; None where there is none."""
+        last = self.count - 1
+        return (self._at(last // 2) + self._at((last + 1) // 2)) / 2 if self.values else None
+
+    def _at(self, rank: int) -> float:
+        for value in sorted(self.values):
+            rank -= self.values[value]
+            if rank < 0:
+                return value
+        raise IndexError(rank)
 
 
-def summarize(scores: list[PairScores]) -> dict[str, Any]:
+class Summary:
     """Counts, medians and shares below 1 of each score, and the reasons where there is none."""
-    first = scores[0]
-    found = {metric: [v for one in scores if (v := asdict(one)[metric]) is not None] for metric in _METRICS}
-    return {
-        "student": first.student,
-        "revision": first.revision,
-        "template": first.template,
-        "rows": len(scores),
-        "scored": {metric: len(values) for metric, values in found.items()},
-        "median": {metric: median(values) if values else None for metric, values in found.items()},
-        "below_one": {metric: _share_below_one(values) for metric, values in found.items()},
-        "reasons": dict(Counter(one.reason for one in scores if one.reason).most_common()),
-    }
 
+    def __init__(self) -> None:
+        self.rows = self.unscorable = 0
+        self._metrics = {name: Metric() for name in _METRICS}
+        self._reasons: Counter[str] = Counter()
+        self._student = self._revision = self._template = ""
 
-def _share_below_one(values: list[float]) -> float | None:
-    return sum(value < 1 for value in values) / len(values) if values else None
+    def add(self, scores: PairScores) -> None:
+        """Count one row in."""
+        self.rows += 1
+        self._student, self._revision, self._template = scores.student, scores.revision, scores.template
+        for name, value in zip(_METRICS, (scores.ifd_ppl, scores.ifd_loss, scores.r_ifd_ppl), strict=True):
+            if value is not None:
+                self._metrics[name].add(value)
+        if scores.reason:
+            self.unscorable += 1
+            self._reasons[scores.reason] += 1
+
+    def document(self) -> dict[str, Any]:
+        """For a machine."""
+        return {
+            "student": self._student,
+            "revision": self._revision,
+            "template": self._template,
+            "rows": self.rows,
+            "scored": {name: metric.count for name, metric in self._metrics.items()},
+            "median": {name: metric.median for name, metric in self._metrics.items()},
+            "below_one": {name: m.below_one / m.count if m.count else None for name, m in self._metrics.items()},
+            "reasons": dict(self._reasons.most_common()),
+        }
 
 
 def text_of(summary: dict[str, Any], out: Path | None) -> str:
@@ -64,3 +93,21 @@ def text_of(summary: dict[str, Any], out: Path | None) -> str:
 def _metric_line(summary: dict[str, Any], metric: str) -> str:
     middle, count = summary["median"][metric], summary["scored"][metric]
     return f"  {metric:<9}  median {middle:.4f}, below 1 in {100 * summary['below_one'][metric]:.1f} % of {count:,}"
+
+
+def print_line(scores: PairScores) -> None:
+    """One row as a line of JSON, out of the process at once."""
+    print(_json(scores), flush=True)
+
+
+def print_rows(summary: dict[str, Any], rows: Iterable[PairScores]) -> None:
+    """One JSON document of the summary and the rows, which are never in memory all at once."""
+    head = json.dumps({"summary": summary, "rows": []}, ensure_ascii=False, indent=2)
+    sys.stdout.write(head.removesuffix("]\n}"))
+    for number, row in enumerate(rows):
+        sys.stdout.write(f"{',' if number else ''}\n    {_json(row)}")
+    print("\n  ]\n}")
+
+
+def _json(scores: PairScores) -> str:
+    return json.dumps(asdict(scores), ensure_ascii=False)

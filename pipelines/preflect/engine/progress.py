@@ -75,6 +75,24 @@ class Snapshot:
         return cls(**fields)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowProgress:
+    """How far the scoring of a dataset is at one moment."""
+
+    total: int
+    done: int
+    """Those of earlier sittings too."""
+    unscorable: int
+    rows_per_s: float
+    """Over the last ten seconds."""
+    elapsed_s: float
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At the present pace; None while there is no pace."""
+        return (self.total - self.done) / self.rows_per_s if self.rows_per_s else None
+
+
 _Counts = TypeVar("_Counts", StageProgress, ModelProgress)
 
 

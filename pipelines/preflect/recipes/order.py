@@ -9,9 +9,10 @@ from preflect.errors import RecipeError
 from preflect.recipes.locate import KeyPath, Source
 from preflect.recipes.nearest import did_you_mean, listed
 from preflect.schemas import ChatModelSpec, ModelSpec, OpenAIModel, PairStage, Recipe
-from preflect.schemas.stages import AnyStage, SelectInstruction, SelectResponse, SelfInstruct
+from preflect.schemas.stages import AnyStage, FilterStage, SelectInstruction, SelectResponse, SelfInstruct
 
-_STUDENT_STAGES: Final = (SelectInstruction, SelectResponse)
+_SELECTIONS: Final = (SelectInstruction, SelectResponse)
+_STUDENT_STAGES: Final = (*_SELECTIONS, FilterStage)
 _CHAT_ONLY: Final = ("concurrency", "rpm", "tpm", "limit", "hedge_after_s", "timeout_s")
 _PAIR_NEEDS: Final = {
     "best_worst": ("judge_aspects", "grade"),
@@ -117,7 +118,7 @@ def _counts_from(recipe: Recipe, index: int) -> int:
     second one.
     """
     stage = recipe.stages[index]
-    ends = {stage.stage} if isinstance(stage, _STUDENT_STAGES) else set[str]()
+    ends = {stage.stage} if isinstance(stage, _SELECTIONS) else set[str]()
     return max((i + 1 for i in range(index) if recipe.stages[i].stage in {*ends, "self_instruct"}), default=0)
 
 

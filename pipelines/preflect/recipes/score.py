@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,9 +13,8 @@ from preflect.adapters.input_row import BadRow, InputRow
 from preflect.ports import Student
 from preflect.schemas import Instruction, Response, StudentScore
 from preflect.scoring import score_pair
+from preflect.scoring.in_order import in_order
 
-_OPEN: Final = 1024
-"""Rows asked about at a time: enough to keep a GPU in work, few enough for any memory."""
 _HELPS: Final = 1.0
 """Below it, the instruction helps: here a score must be on the right side."""
 
@@ -83,22 +81,12 @@ def pairs_of_rows(rows: Iterable[InputRow | BadRow]) -> Iterator[DatasetPair]:
         yield DatasetPair(id=row.source_id or str(row.number), instruction=instruction, response=response or None)
 
 
-async def score_dataset(pairs: Iterable[DatasetPair], student: Student) -> AsyncIterator[PairScores]:
-    """The scores of every pair, in the order of the input; a row that has none says why.
+def score_dataset(pairs: Iterable[DatasetPair], student: Student) -> AsyncGenerator[PairScores]:
+    """The scores of every pair, in the order of the input and many at a time; a row that has none says why.
 
     A response that occurs again with the same instruction is asked about again: what is alike is the student's affair.
     """
-    open_rows: deque[asyncio.Task[PairScores]] = deque()
-    try:
-        for pair in pairs:
-            open_rows.append(asyncio.create_task(_scores_of(pair, student)))
-            if len(open_rows) == _OPEN:
-                yield await open_rows.popleft()
-        while open_rows:
-            yield await open_rows.popleft()
-    finally:
-        for task in open_rows:
-            task.cancel()
+    return in_order(_scores_of(pair, student) for pair in pairs)
 
 
 async def _scores_of(pair: DatasetPair, student: Student) -> PairScores:

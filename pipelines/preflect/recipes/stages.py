@@ -13,10 +13,11 @@ from preflect.adapters.replay import ReplayedChat
 from preflect.adapters.sim_process import simulated_name
 from preflect.engine.plan import Connected, Phase, Wiring, stage_names
 from preflect.ports import CallMeter, CallStore, ChatModel, Gate, Purse, Stage, Student, WholeSetStage
-from preflect.recipes.students import build_student
+from preflect.recipes.students import build_embedder, build_student
 from preflect.recipes.telemetry import calls_exported
-from preflect.schemas import ChatModelSpec, OpenAIModel, Recipe
+from preflect.schemas import ChatModelSpec, OpenAIModel, PpmStudent, Recipe
 from preflect.schemas import stages as spec
+from preflect.scoring import ScoreMetric
 from preflect.stages.grade import Grade
 from preflect.stages.judge_aspects import JudgeAspects
 from preflect.stages.pair import Pair
@@ -139,8 +140,14 @@ def per_sample_stage(  # noqa: PLR0911  (one return a stage)
                 name=name, teacher=models.chat[s.model], temperature=s.temperature, max_tokens=s.max_tokens
             )
         case spec.SelectResponse() as s:
-            student = models.students[s.model]
-            return SelectResponse(name=name, student=student, mode=s.mode, metric=s.metric, threshold=s.threshold)
+            return SelectResponse(
+                name=name,
+                student=models.students[s.model],
+                mode=s.mode,
+                metric=s.metric,
+                threshold=_threshold(recipe, s, s.metric),
+                reverse_threshold=_threshold(recipe, s, "r_ifd_ppl"),
+            )
         case spec.JudgeAspects() as s:
             return JudgeAspects(
                 name=name,
@@ -155,6 +162,13 @@ def per_sample_stage(  # noqa: PLR0911  (one return a stage)
             return Pair(name=name, strategy=s.strategy, min_margin=s.min_margin, seed=recipe.seed)
         case other:
             raise AssertionError(f"{other.stage} is a whole-set stage")
+
+
+def _threshold(recipe: Recipe, stage: spec.SelectResponse, metric: ScoreMetric) -> float:
+    """What the stage says, or else its student, or else 1."""
+    student = recipe.models[stage.model]
+    own = student.thresholds.get(metric, 1.0) if isinstance(student, PpmStudent) else 1.0
+    return own if stage.threshold is None else stage.threshold
 
 
 def whole_set_stage(recipe: Recipe, place: int, models: Models) -> WholeSetStage:
@@ -181,5 +195,11 @@ def whole_set_stage(recipe: Recipe, place: int, models: Models) -> WholeSetStage
             from preflect.curation.dedup import Dedup  # noqa: PLC0415  # `rapidfuzz`
 
             return Dedup(name=name, max_similarity=s.max_similarity)
+        case spec.FilterStage() as s:
+            from preflect.curation.choice import Filter  # noqa: PLC0415  # numpy, where it is used
+            from preflect.curation.filter_stage import FilterSamples  # noqa: PLC0415
+
+            chosen = Filter(by=s.by, keep=s.keep, pool=s.pool, embedder=build_embedder(s.embeddings))
+            return FilterSamples(name=name, student=models.students[s.model], filter=chosen)
         case other:
             raise AssertionError(f"{other.stage} is a per-sample stage")

@@ -7,7 +7,7 @@ from typing import Final
 from pydantic import TypeAdapter, ValidationError
 
 from preflect.errors import InputError, MissingPartError
-from preflect.ports import Student
+from preflect.ports import Embedder, Student
 from preflect.recipes.locate import Source
 from preflect.schemas import PpmStudent, Recipe, StudentSpec, TransformersStudent
 
@@ -44,6 +44,23 @@ def build_student(spec: StudentSpec) -> Student:
     from preflect.adapters.transformers import TransformersScorer  # noqa: PLC0415  # its libraries are an extra
 
     return TransformersScorer(spec)
+
+
+def build_embedder(text: str) -> Embedder:
+    """What turns texts into vectors: `hashed`, which needs nothing, or `transformers:MODEL`.
+
+    Raises: InputError: it is neither, or the model is not usable; MissingPartError: its packages are not installed.
+    """
+    kind, _, model = text.partition(":")
+    if text == "hashed":
+        from preflect.scoring.hashed_text import HashedText  # noqa: PLC0415  # numpy
+
+        return HashedText()
+    if kind != "transformers" or not model:
+        raise InputError(f"embeddings {text!r} are not one of hashed, transformers:FOLDER or transformers:ORG/NAME")
+    from preflect.adapters.mean_pooling import MeanPooling  # noqa: PLC0415  # its libraries are an extra
+
+    return MeanPooling(model)
 
 
 def check_students(recipe: Recipe, source: Source) -> None:

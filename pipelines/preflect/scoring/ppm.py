@@ -38,7 +38,7 @@ class ByteModel:
         """Mean negative log-likelihood of `target` after `prefix`, in nats per byte. Raises: ValueError: no target."""
         if not target:
             raise ValueError("the target is empty; a mean over no bytes does not exist")
-        memory = self._plain.copy()
+        memory = self._plain.fresh_page()
         memory.read(prefix)
         return math.fsum(memory.read(target)) / len(target)
 
@@ -57,8 +57,19 @@ class _Memory:
     totals: list[int] = field(default_factory=lambda: [0])
     """How often each of `contexts` was seen before: the sum of the counts of what followed it."""
 
-    def copy(self) -> _Memory:
-        return _Memory(self.order, self.counts.copy(), self.more_kinds.copy(), self.contexts, self.totals)
+    known_counts: dict[bytes, int] = field(default_factory=dict[bytes, int])
+    """What was read before this memory began, and is never written to: most texts are short, and a copy is long."""
+    known_kinds: dict[bytes, int] = field(default_factory=dict[bytes, int])
+
+    def fresh_page(self) -> _Memory:
+        """A memory that goes on from here and leaves this one, which began with nothing, as it is."""
+        return _Memory(
+            self.order,
+            contexts=self.contexts,
+            totals=self.totals,
+            known_counts=self.counts,
+            known_kinds=self.more_kinds,
+        )
 
     def read(self, data: bytes) -> list[float]:
         """The cost of each byte in nats, each byte being learnt after it is paid for."""
@@ -66,14 +77,15 @@ class _Memory:
 
     def _read_byte(self, byte: bytes) -> float:
         counts, more_kinds = self.counts, self.more_kinds
+        known_counts, known_kinds = self.known_counts, self.known_kinds
         probability = _UNIFORM
         contexts, totals = [b""], [self.totals[0] + 1]
         for context, total in zip(self.contexts, self.totals, strict=True):
             string = context + byte
             count = 0
             if total:
-                count = counts.get(string, 0)
-                kinds = more_kinds.get(context, 0) + 1
+                count = counts.get(string) or known_counts.get(string, 0)
+                kinds = (more_kinds.get(context) or known_kinds.get(context, 0)) + 1
                 probability *= DISCOUNT * kinds
                 if count:
                     probability += count - DISCOUNT

@@ -25,6 +25,8 @@ class SelectResponse:
     mode: Literal["strict", "recycle"] = "recycle"
     metric: Metric = "ifd_ppl"
     threshold: float = 1.0
+    reverse_threshold: float | None = None
+    """Where r_ifd_ppl has one of its own."""
     name: str = "select_response"
 
     async def run(self, sample: Sample) -> Sample | Rejection | Dropped:
@@ -54,19 +56,19 @@ class SelectResponse:
         return selected(scored, "select_response", instruction, winner, won=won, reason=reason)
 
     async def _admit(self, sample: Sample, response: Response) -> Sample | Dropped:
-        instruction = sample.instruction
+        of_reverse = self.reverse_threshold or self.threshold
+        pair, known = (self.student, sample.instruction, response), sample.scores
         forward, reverse = await asyncio.gather(
-            *(
-                score_pair(self.student, instruction, response, way, known=sample.scores, threshold=self.threshold)
-                for way in ("forward", "reverse")
-            )
+            score_pair(*pair, "forward", known=known, threshold=self.threshold),
+            score_pair(*pair, "reverse", known=known, threshold=of_reverse),
         )
-        scores = (of_metric(reverse, "r_ifd_ppl"), of_metric(forward, self.metric))
+        scores = {of_metric(reverse, "r_ifd_ppl"): of_reverse, of_metric(forward, self.metric): self.threshold}
         scored = with_new_scores(sample, *forward, *reverse)
-        if all(score.value is not None and score.value < self.threshold for score in scores):
+        if all(score.value is not None and score.value < bound for score, bound in scores.items()):
             return scored
         numbers = ", ".join(f"{score.metric} {shown(score)}" for score in scores)
-        detail = f"{numbers}; both must be below {self.threshold:g}"
+        bounds = " and ".join(dict.fromkeys(f"{bound:g}" for bound in scores.values()))
+        detail = f"{numbers}; both must be below {bounds}"
         return Dropped(sample.reject(self.name, "filter", "not_admitted", detail), scored)
 
 

@@ -48,6 +48,7 @@ from preflect.schemas.sample import (
 from preflect.schemas.stages import (
     AnyStage,
     Dedup,
+    FilterStage,
     GradeStage,
     JudgeAspects,
     PairStage,
@@ -78,6 +79,7 @@ __all__ = [
     "ExportCounts",
     "ExportSpec",
     "FaultRates",
+    "FilterStage",
     "Grade",
     "GradeStage",
     "GraderSpec",

@@ -134,8 +134,11 @@ class SimModel(ChatModelSpec):
 Template = Literal["vicuna", "alpaca", "wiz", "gpt2", "chat"]
 
 
+ScoreName = Literal["ifd_ppl", "ifd_loss", "r_ifd_ppl"]
+
+
 class PpmStudent(Schema):
-    """The embedded lexical proxy: an adaptive byte n-gram model, no weights."""
+    """The embedded lexical proxy: an adaptive byte n-gram model, no weights. It sees shared words, not meaning."""
 
     kind: Literal["ppm"] = "ppm"
     order: int = Field(default=5, ge=1, le=12)
@@ -143,6 +146,10 @@ class PpmStudent(Schema):
     template: Literal["vicuna", "alpaca", "wiz", "gpt2"] = "gpt2"
     max_length: int = Field(default=8192, ge=16)
     """In bytes."""
+    thresholds: dict[ScoreName, Annotated[float, Field(gt=0)]] = Field(default_factory=dict[ScoreName, float])
+    """Below what a pair is admitted, for each score, in place of 1: half of the pairs that have nothing to do with each
+    other may lie below 1 too, since any English makes English likelier. What lets few of them through on a dataset,
+    `preflect score --calibrate` says."""
 
 
 class TransformersStudent(Schema):

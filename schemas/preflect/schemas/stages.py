@@ -65,6 +65,23 @@ class Dedup(StageSpec):
     max_similarity: float = Field(default=0.7, gt=0, le=1)
 
 
+class FilterStage(OneModel):
+    """Keep the share of all samples that a filter of the literature prefers by a student's scores."""
+
+    stage: Literal["filter"] = "filter"
+    whole_set = True
+    by: Literal["cherry", "superfiltering", "superfiltering_d"]
+    """`cherry`: highest `ifd_loss` below 1; `superfiltering`: highest `ifd_ppl` below 1, under a small student;
+    `superfiltering_d`: of those the `pool`, of that the samples that stand best for the rest of it."""
+    keep: float = Field(gt=0, le=1)
+    """Share of the samples that go on."""
+    pool: float = Field(default=0.2, gt=0, le=1)
+    """Share that `superfiltering_d` chooses from."""
+    embeddings: str = "hashed"
+    """What `superfiltering_d` compares texts by: `hashed`, shared words and no model, or `transformers:MODEL`."""
+    needs = (frozenset({"respond", "response"}),)
+
+
 class Respond(StageSpec):
     """Answer each instruction."""
 
@@ -116,8 +133,9 @@ class SelectResponse(OneModel):
     stage: Literal["select_response"] = "select_response"
     mode: Literal["strict", "recycle"] = "recycle"
     metric: Metric = "ifd_ppl"
-    threshold: float = Field(default=1.0, gt=0)
-    """Both scores of an admitted pair are below this."""
+    threshold: float | None = Field(default=None, gt=0)
+    """Both scores of an admitted pair are below this; None: below the student's own `thresholds`, 1 where it has none.
+    """
     needs = (frozenset({"reflect_response"}),)
 
 
@@ -150,6 +168,7 @@ class PairStage(StageSpec):
 AnyStage = Annotated[
     SelfInstruct
     | Dedup
+    | FilterStage
     | Respond
     | ReflectInstruction
     | SelectInstruction
