@@ -283,7 +283,14 @@ class Gate(Protocol):
 class CallMeter(Protocol):
     """Counts calls for the progress display."""
 
-    def started(self, model: str) -> None: ...
+    def started(self, model: str) -> None:
+        """A call goes out, for the first time or after it was held back."""
+        ...
+
+    def held_back(self, model: str) -> None:
+        """A call that was refused waits for its turn: it's not in flight until it's started again."""
+        ...
+
     def retried(self, model: str) -> None: ...
     def throttled(self, model: str) -> None:
         """The endpoint refused a call because there were too many (HTTP 429)."""
