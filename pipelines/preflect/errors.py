@@ -11,6 +11,7 @@ PreflectError
 │   └── InterruptedRunError
 ├── MissingPartError    install or start what the message names                                exit 4
 ├── RunError            the run failed; the message says what to look at                        exit 1
+│   └── DeviceFullError     or go on with smaller batches
 └── CallError           one call to a model failed for good: its sample is rejected             a row
     ├── RefusedCallError  the endpoint does not take this very request; another one it may       a row
     └── ReplyError      the model answered, but the reply is unusable
@@ -72,6 +73,10 @@ class MissingPartError(PreflectError):
 
 class RunError(PreflectError):
     """The run failed."""
+
+
+class DeviceFullError(RunError):
+    """What a device was given to compute does not fit into its memory."""
 
 
 class CallError(PreflectError):

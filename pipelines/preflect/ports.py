@@ -81,6 +81,8 @@ class ScoreQuery:
     response: str
     messages: Conversation | None = None
     """The turns themselves, input merged, where there are several: for templates that have roles."""
+    exact: bool = False
+    """Whether a decision hangs on it, so that it's worth the most exact computation that the student has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +108,10 @@ class Student(Protocol):
     def revision(self) -> str: ...
     @property
     def template(self) -> str: ...
+    @property
+    def noise(self) -> float:
+        """A score nearer than this to what it's compared with is asked for again, `exact`; 0: it's exact anyway."""
+        ...
 
     async def score(self, query: ScoreQuery) -> NllPair:
         """Score one pair; calls that come together may be computed together."""
@@ -277,7 +283,14 @@ class Gate(Protocol):
 class CallMeter(Protocol):
     """Counts calls for the progress display."""
 
-    def started(self, model: str) -> None: ...
+    def started(self, model: str) -> None:
+        """A call goes out, for the first time or after it was held back."""
+        ...
+
+    def held_back(self, model: str) -> None:
+        """A call that was refused waits for its turn: it's not in flight until it's started again."""
+        ...
+
     def retried(self, model: str) -> None: ...
     def throttled(self, model: str) -> None:
         """The endpoint refused a call because there were too many (HTTP 429)."""

@@ -84,4 +84,6 @@ def _joined(group: list[Figure]) -> Figure:
 def _text(value: float | None) -> str:
     if value is None:
         return ""
+    if 0 < abs(value) < 0.01:
+        return f"{value:.1e}"
     return f"{value:,.0f}" if value == int(value) or abs(value) >= 100 else f"{value:.3f}"

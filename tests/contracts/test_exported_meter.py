@@ -69,9 +69,10 @@ def rig() -> Rig:
 def test_every_count_is_exported_and_passed_on(rig: Rig) -> None:
     rig.meter.allowed("teacher", 64)
     rig.meter.allowed("teacher", 32)
-    for _ in range(3):
+    for _ in range(4):
         rig.meter.started("teacher")
     rig.meter.throttled("teacher")
+    rig.meter.held_back("teacher")
     rig.meter.paused("teacher", 12.5)
     rig.meter.retried("teacher")
     rig.meter.hedged("teacher")

@@ -355,6 +355,18 @@ async def test_while_an_endpoint_asks_to_wait_nothing_at_all_is_sent_and_everyth
     assert not [at for at in endpoint.at if refused_at + 0.02 < at < refused_at + 0.48]
 
 
+async def test_calls_that_wait_after_a_refusal_are_not_in_flight(tmp_path: Path) -> None:
+    async def answer(n: int, _: dict[str, Any]) -> web.Response:
+        return throttled("0.4") if n < 4 else completion()
+
+    async with rig(Endpoint(answer), tmp_path, concurrency=4) as r:
+        calls = asyncio.gather(*(r.model.complete(ask(str(i))) for i in range(4)))
+        await asyncio.sleep(0.2)
+        assert r.meter.snapshot().models[0].in_flight == 0
+        await calls
+        assert r.meter.snapshot().models[0].in_flight == 0
+
+
 async def test_a_wait_that_the_endpoint_asks_for_takes_nothing_of_the_calls_own_time(tmp_path: Path) -> None:
     async def answer(n: int, _: dict[str, Any]) -> web.Response:
         return throttled("0.6") if n < 8 else completion()
@@ -395,9 +407,12 @@ async def test_a_crowd_of_refusals_is_one_cut(tmp_path: Path) -> None:
         await asyncio.sleep(0.02)
         return throttled("0.1") if 14 <= n < 20 else completion()
 
-    async with rig(Endpoint(answer), tmp_path, concurrency=20) as r:
+    endpoint = Endpoint(answer)
+    async with rig(endpoint, tmp_path, concurrency=20) as r:
         await asyncio.gather(*(r.model.complete(ask(str(i))) for i in range(20)))
-        assert (r.meter.snapshot().models[0].throttled, r.meter.snapshot().models[0].allowed) == (6, 12)
+        model = r.meter.snapshot().models[0]
+        assert (model.calls, model.throttled) == (20, 6)
+    assert len(endpoint.bodies) == 26
 
 
 async def test_a_429_for_want_of_money_is_final(tmp_path: Path) -> None:

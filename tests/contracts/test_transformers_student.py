@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
-import math
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import pytest
+import torch
 
+from preflect.adapters.causal_lm import CausalLm
+from preflect.adapters.causal_lm_check import check_causal_lm
+from preflect.adapters.causal_lm_loading import with_quick_parts
+from preflect.adapters.tokenizer import load_tokenizer
 from preflect.adapters.transformers import TransformersScorer, check_transformers
 from preflect.errors import InputError, MissingPartError
 from preflect.ports import ScoreQuery
 from preflect.schemas import Instruction, Message, Response, TransformersStudent
 from preflect.schemas.models import Template
-from preflect.scoring import ifd_ppl, prompt_and_target, query_for
-from preflect.scoring.templates import TEMPLATES
+from preflect.scoring import ifd_ppl, query_for
+from preflect.scoring.spans import Pass
+
+from .reference_student import ReferenceStudent
 
 TinyLm = Callable[[str], Path]
 
@@ -39,80 +45,13 @@ def student(folder: Path, template: Template, max_length: int | None = None) -> 
     )
 
 
-class Reference:
-    """The definition, word for word and slowly: one position at a time, in float64, with the tokenizer's own BOS."""
-
-    def __init__(self, folder: Path, max_length: int) -> None:
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-
-        self.model = cast("Any", AutoModelForCausalLM).from_pretrained(folder).double()
-        self.tokenizer = cast("Any", AutoTokenizer).from_pretrained(folder)
-        self.max_length = max_length
-
-    def ids(self, text: str, *, special: bool = True) -> list[int]:
-        return self.tokenizer(text, add_special_tokens=special).input_ids
-
-    def mean_nll(self, ids: list[int], first: int) -> float:
-        import torch
-
-        with torch.no_grad():
-            rows = self.model(torch.tensor([ids])).logits[0].tolist()
-        costs = [
-            math.log(math.fsum(math.exp(logit) for logit in rows[place - 1])) - rows[place - 1][ids[place]]
-            for place in range(first, len(ids))
-        ]
-        return math.fsum(costs) / len(costs)
-
-    def pair(self, prompt: str, target: str, *, chat: bool) -> tuple[float, float]:
-        start = len(self.ids(prompt, special=not chat))
-        joint = self.ids(prompt + target, special=not chat)[: self.max_length]
-        if self.ids("a") != self.ids("a", special=False):
-            alone = self.ids(target)[: self.max_length - start + 1]
-            return self.mean_nll(joint, start), self.mean_nll(alone, 1)
-        alone = self.ids(target)[: self.max_length - start]
-        return self.mean_nll(joint, start + 1), self.mean_nll(alone, 1)
-
-    def chat(self, instruction: str, given: str | None) -> str:
-        content = f"{instruction}\n\n{given}" if given else instruction
-        return self.tokenizer.apply_chat_template(
-            [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
-        )
-
-
-@pytest.mark.parametrize(
-    ("kind", "template"),
-    [
-        ("llama", "vicuna"), ("llama", "alpaca"), ("llama", "wiz"), ("llama", "gpt2"), ("llama", "chat"),
-        ("gpt2", "vicuna"), ("gpt2", "alpaca"), ("gpt2", "wiz"),
-    ],
-)  # fmt: skip
-@pytest.mark.parametrize("direction", ["forward", "reverse"])
-@pytest.mark.parametrize("max_length", [230, 512])
-async def test_every_template_agrees_with_the_reference(
-    tiny_lm: TinyLm, kind: str, template: Template, direction: Literal["forward", "reverse"], max_length: int
-) -> None:
-    scorer, reference = student(tiny_lm(kind), template, max_length), Reference(tiny_lm(kind), max_length)
-    render = reference.chat if template == "chat" else TEMPLATES[template]
-    scored = 0
-    for instruction, given, response in PAIRS:
-        query = ScoreQuery(direction=direction, instruction=instruction, input=given, response=response)
-        pair = await scorer.score(query)
-        if pair.reason is not None:
-            assert pair.reason == "unscorable:cut_away"
-            continue
-        expected = reference.pair(*prompt_and_target(query, render), chat=template == "chat")
-        assert (pair.conditioned, pair.unconditioned) == pytest.approx(expected, abs=1e-5)
-        scored += 1
-    assert scored >= 1
-
-
 async def test_the_turns_of_a_conversation_keep_their_roles_in_the_chat_template(tiny_lm: TinyLm) -> None:
     turns = [("system", "Be short."), ("user", "Sum of 12 and 30?"), ("assistant", "42."), ("user", "And of 9?")]
     asked = Instruction(
         messages=tuple(Message.model_validate({"role": role, "content": said}) for role, said in turns), input="12 and"
     )
     query = query_for(asked, Response(instruction_id=asked.id, text="The sum is 42."), "forward")
-    reference = Reference(tiny_lm("llama"), 512)
+    reference = ReferenceStudent(tiny_lm("llama"), "chat", 512)
     prompt = reference.tokenizer.apply_chat_template(
         [{"role": role, "content": said} for role, said in turns[:-1]]
         + [{"role": "user", "content": "And of 9?\n\n12 and"}],
@@ -121,8 +60,9 @@ async def test_the_turns_of_a_conversation_keep_their_roles_in_the_chat_template
     )
     assert prompt.count("[user]") == 2
     pair = await student(tiny_lm("llama"), "chat").score(query)
-    expected = reference.pair(prompt, "The sum is 42.", chat=True)
-    assert (pair.conditioned, pair.unconditioned) == pytest.approx(expected, abs=1e-5)
+    assert (pair.conditioned, pair.unconditioned) == pytest.approx(
+        reference.texts(prompt, "The sum is 42.").losses, abs=1e-5
+    )
 
 
 async def test_a_conversation_that_the_chat_template_refuses_has_no_score_and_the_rest_has(
@@ -153,14 +93,6 @@ async def test_a_line_break_that_merges_with_the_prompts_is_left_out_where_nothi
     assert pair.conditioned_tokens == pair.unconditioned_tokens > 0
 
 
-async def test_texts_scored_together_or_alone_give_the_same_numbers(tiny_lm: TinyLm) -> None:
-    queries = [ScoreQuery(direction="forward", instruction=i, input=g, response=r) for i, g, r in PAIRS]
-    together = student(tiny_lm("llama"), "alpaca")
-    pairs = await asyncio.gather(*(together.score(query) for query in queries))
-    for query, pair in zip(reversed(queries), reversed(pairs), strict=True):
-        assert await student(tiny_lm("llama"), "alpaca").score(query) == pair
-
-
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 async def test_half_precision_is_near_and_says_so_in_the_revision(
     tiny_lm: TinyLm, dtype: Literal["bfloat16", "float16"]
@@ -186,9 +118,10 @@ def test_a_folder_is_named_without_its_path(tiny_lm: TinyLm) -> None:
 def test_a_missing_extra_is_named_with_its_remedy(
     tiny_lm: TinyLm, monkeypatch: pytest.MonkeyPatch, absent: str
 ) -> None:
+    folder = tiny_lm("llama")
     monkeypatch.setitem(sys.modules, absent, None)
     with pytest.raises(MissingPartError, match=r"pip install 'preflect\[student\]'"):
-        student(tiny_lm("llama"), "alpaca")
+        student(folder, "alpaca")
 
 
 def test_a_tokenizer_without_a_chat_template_is_refused_for_template_chat(tiny_lm: TinyLm) -> None:
@@ -310,3 +243,63 @@ def test_what_is_wrong_with_a_student_is_found_without_its_weights(
     spec = TransformersStudent.model_validate({"model": str(folder), "device": "cpu", **options})
     with pytest.raises(InputError, match=message):
         check_transformers(spec)
+
+
+# Half precision, and heads that are more than a matrix
+
+
+async def test_in_half_precision_an_exact_question_is_answered_in_float32(tiny_lm: TinyLm) -> None:
+    folder = str(tiny_lm("llama"))
+    half = TransformersScorer(TransformersStudent(model=folder, template="alpaca", dtype="bfloat16", device="cpu"))
+    full = student(tiny_lm("llama"), "alpaca")
+    query = ScoreQuery(direction="forward", instruction=PAIRS[0][0], input=None, response=PAIRS[0][2], exact=True)
+    exact, usual = await half.score(query), await half.score(replace(query, exact=False))
+    assert exact.conditioned == pytest.approx((await full.score(query)).conditioned, abs=1e-6)
+    assert exact.conditioned != usual.conditioned
+    assert (half.noise, full.noise) == (0.05, 0.0)
+
+
+def test_logits_that_are_capped_after_the_head_are_the_models_own(tiny_lm: TinyLm) -> None:
+    from transformers import Gemma2Config, Gemma2ForCausalLM
+
+    config = Gemma2Config(
+        vocab_size=400, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, head_dim=8, final_logit_softcapping=0.5, initializer_range=0.2, sliding_window=16,
+    )  # fmt: skip
+    lm = CausalLm("capped", cast("Any", Gemma2ForCausalLM(config)).eval())
+    check_causal_lm(lm, load_tokenizer(str(tiny_lm("llama")), None))
+    assert lm.has_own_head
+    _costs_as_alone(lm)
+
+
+def test_a_model_whose_head_is_not_understood_gives_its_own_logits(tiny_lm: TinyLm) -> None:
+    from transformers import LlamaForCausalLM
+
+    def halved(_: Any, _args: Any, given: Any, out: Any) -> Any:
+        out.logits = out.logits * (0.5 if "input_ids" in given else 1.0)
+        return out
+
+    model = cast("Any", LlamaForCausalLM).from_pretrained(tiny_lm("llama")).eval()
+    model.register_forward_hook(halved, with_kwargs=True)
+    lm = CausalLm("halved", model)
+    check_causal_lm(lm, load_tokenizer(str(tiny_lm("llama")), None))
+    assert not lm.has_own_head
+    _costs_as_alone(lm)
+
+
+def _costs_as_alone(lm: CausalLm) -> None:
+    passes = [Pass(tuple(range(2, end)), first) for end, first in ((40, 1), (30, 12), (12, 7))]
+    logits = [lm.logits([one.ids])[0, one.first - 1 : -1].double() for one in passes]
+    ids = [torch.tensor(one.ids[one.first :]) for one in passes]
+    alone = [torch.nn.functional.cross_entropy(rows, there).item() for rows, there in zip(logits, ids, strict=True)]
+    assert lm.mean_nlls(passes) == pytest.approx(alone, abs=1e-5, rel=0)
+
+
+def test_gpt2s_activation_in_one_step_is_the_same_function() -> None:
+    from transformers.activations import NewGELUActivation
+
+    slow: Any = torch.nn.Sequential(NewGELUActivation())
+    points = torch.linspace(-6, 6, 500, dtype=torch.float64)
+    expected = slow(points)
+    assert torch.allclose(with_quick_parts(slow)(points), expected, atol=1e-12)
+    assert not isinstance(slow[0], NewGELUActivation)

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from preflect.engine.journal import open_journal
+from preflect.engine.journal import LOST_USD, open_journal
 from preflect.engine.journal_exchange import Merged, check_source, export_calls, import_into, merge
 from preflect.engine.journal_stats import journal_stats
 from preflect.engine.lock import sole_use
@@ -249,6 +249,8 @@ def test_the_figures_of_a_journal_are_those_worked_by_hand(tmp_path: Path) -> No
     judged = replace(call("judged", stage="judge", text="x" * 1000), thinking="y" * 500, cached_tokens=2)
     own = fill(tmp_path / "own.sqlite", [*answers, judged])
     merge([fill(tmp_path / "other.sqlite", [call("other", stage="judge", cost_usd=7.0)])], own)
+    with open_journal(own) as journal:
+        journal.add_to_counter(LOST_USD, 0.25)
     stats = journal_stats(own)
     judge, respond = stats.groups
     assert (respond.calls, respond.imported, respond.prompt_tokens, respond.completion_tokens) == (5, 0, 15, 25)
@@ -256,7 +258,7 @@ def test_the_figures_of_a_journal_are_those_worked_by_hand(tmp_path: Path) -> No
     assert respond.latency_p99_s == pytest.approx(4.96)
     assert respond.finish_reasons == {"stop": 4, "length": 1}
     assert (judge.calls, judge.imported, judge.cached_tokens, judge.cost_usd) == (2, 1, 2, 7.25)
-    assert stats.paid_here_usd == 1.5
+    assert (stats.paid_here_usd, stats.lost_usd) == (1.5, 0.25)
     assert stats.text_bytes == 6 * len("hello") + 1500
     assert stats.stored_text_bytes < 6 * len("hello") + 200
     assert stats.bytes_on_disk >= own.stat().st_size

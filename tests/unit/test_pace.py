@@ -78,6 +78,19 @@ def test_a_learnt_rate_holds_beside_the_one_that_was_told() -> None:
     pace.learn(1.0)
     pace.take(0)
     assert pace.wait_s(0) == pytest.approx(1.0)
+    pace.learn(None)
+    assert pace.wait_s(0) == 0.0
+
+
+def test_what_could_not_go_in_a_pause_is_not_made_up_for_in_a_burst() -> None:
+    clock = Clock()
+    pace = Pace(None, None, clock)
+    pace.learn(50.0)
+    pace.rest(2.0)
+    clock.now = 2.0
+    assert pace.wait_s(0) == 0.0
+    pace.take(0)
+    assert pace.wait_s(0) == pytest.approx(0.02)
 
 
 def test_without_limits_nothing_waits() -> None:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
-from preflect.ports import Dropped, NllPair, ScoreQuery
+from preflect.ports import ChatModel, ChatRequest, Dropped, NllPair, ScoreQuery
 from preflect.recipes.read import read_recipe
 from preflect.recipes.stages import Models, per_sample_stage
 from preflect.schemas import Instruction, Message, Rejection, Response, Sample
 from preflect.scoring import no_score
+from preflect.stages.reflect_response import ReflectResponse
 from preflect.stages.select_instruction import SelectInstruction
 from preflect.stages.select_response import SelectResponse
 
+Scripted = Callable[[str, Callable[[ChatRequest], str]], ChatModel]
 Value = float | None
 LOSS = 4.0
 """Unconditioned loss of everything the table student reads, in nats per token."""
@@ -32,6 +36,7 @@ class TableStudent:
     name: str = "table"
     revision: str = "1"
     template: str = "gpt2"
+    noise: float = 0.0
     asked: list[ScoreQuery] = field(default_factory=list[ScoreQuery])
 
     async def score(self, query: ScoreQuery) -> NllPair:
@@ -269,3 +274,102 @@ async def test_selecting_again_from_the_same_scores_asks_nobody() -> None:
     again = await went_on(SelectInstruction(student=TableStudent()), first)
     assert again.scores == first.scores
     assert again.response == first.response
+
+
+# Both selections and the admission together
+
+
+RULE: tuple[Value, ...] = (None, 0.6, 0.8, 1.2)
+
+
+@pytest.mark.parametrize("mode", ["strict", "recycle"])
+async def test_a_sample_goes_the_way_that_the_whole_rule_says(mode: Literal["strict", "recycle"]) -> None:
+    for old, new, r_kept, r_better, better in product(RULE, RULE, RULE, RULE, (None, 0.7, 1.2)):
+        harder = old is not None and new is not None and new > old
+        helps = r_kept is not None and r_better is not None and r_better < r_kept
+        final = (better, r_better) if helps else (new if harder else old, r_kept)
+        admitted = all(value is not None and value < 1 for value in final) and (helps or mode == "recycle")
+        student = TableStudent(
+            forward={"draft": old, "new": new, "better draft": better, "better new": better},
+            reverse={"draft": r_kept, "new": r_kept, "better draft": r_better, "better new": r_better},
+        )
+        out = await whole_rule(student, mode)
+        assert isinstance(out, Sample) is admitted
+        sample = out if isinstance(out, Sample) else out.sample
+        assert (sample.instruction.id == HARDER.id, sample.selections[-1].rewrite_won) == (harder, helps)
+        assert student.sequences <= 10
+        # Only the branch that selection 1 took is ever looked at again.
+        later = {query.response for query in student.asked[2:]}
+        assert later <= ({"new", "better new"} if harder else {"draft", "better draft"})
+
+
+async def whole_rule(student: TableStudent, mode: Literal["strict", "recycle"]) -> Sample | Dropped:
+    first = await went_on(SelectInstruction(student=student), REFLECTED)
+    kept = BETTER_NEW if first.response == NEW else BETTER_DRAFT
+    out = await SelectResponse(student=student, mode=mode).run(first.evolve(responses=(*first.responses, kept)))
+    assert not isinstance(out, Rejection)
+    return out
+
+
+async def test_one_response_is_reflected_on_per_sample_that_of_the_branch_that_won(scripted: Scripted) -> None:
+    asked: list[ChatRequest] = []
+
+    def answer(request: ChatRequest) -> str:
+        asked.append(request)
+        return json.dumps({"critique": "Bare.", "response": "better new"})
+
+    student = TableStudent(forward={"draft": 0.5, "new": 0.6})
+    first = await went_on(SelectInstruction(student=student), REFLECTED)
+    after = await ReflectResponse(teacher=scripted("teacher", answer)).run(first)
+    assert isinstance(after, Sample)
+    assert after.responses[-1].parents == (NEW.id,)
+    assert len(asked) == 1
+
+
+# Scores too close for the precision they were computed in
+
+
+@dataclass
+class NoisyStudent(TableStudent):
+    """Off by 0.03 in favour of what is shorter, unless it is asked to be exact."""
+
+    noise: float = 0.05
+
+    async def score(self, query: ScoreQuery) -> NllPair:
+        pair = await super().score(query)
+        if query.exact or pair.conditioned is None:
+            return pair
+        off = 0.03 if len(query.response) < len("better draft") else -0.03
+        return replace(pair, conditioned=LOSS + math.log(math.exp(pair.conditioned - LOSS) + off))
+
+    @property
+    def exactly(self) -> list[tuple[str, str]]:
+        return [(query.direction, query.response) for query in self.asked if query.exact]
+
+
+async def test_two_scores_that_noise_could_swap_are_computed_exactly() -> None:
+    student = NoisyStudent(reverse={"draft": 0.70, "better draft": 0.72}, forward={"draft": 0.5})
+    out = await went_on(SelectResponse(student=student), IMPROVED)
+    assert student.exactly == [("reverse", "draft"), ("reverse", "better draft")]
+    assert out.response == DRAFT
+    values = [score.value for score in out.scores if score.metric == "r_ifd_ppl"]
+    assert values == [pytest.approx(0.70), pytest.approx(0.72)]
+
+
+async def test_two_scores_far_apart_are_not_computed_again() -> None:
+    student = NoisyStudent(forward={"draft": 0.5, "new": 0.7})
+    await went_on(SelectInstruction(student=student), REFLECTED)
+    assert student.exactly == []
+
+
+@pytest.mark.parametrize(("ratio", "admitted"), [(0.98, True), (1.01, False)])
+async def test_a_score_that_noise_could_carry_across_the_threshold_is_computed_exactly(
+    ratio: float, admitted: bool
+) -> None:
+    student = NoisyStudent(forward={"draft": ratio}, reverse={"draft": 0.5})
+    out = await SelectResponse(student=student).run(PLAIN)
+    assert isinstance(out, Sample) is admitted
+    assert student.exactly == [("forward", "draft")]
+    sample = out.sample if isinstance(out, Dropped) else out
+    assert isinstance(sample, Sample)
+    assert [score.value for score in sample.scores if score.metric == "ifd_ppl"] == [pytest.approx(ratio)]

@@ -1,25 +1,49 @@
-"""An endpoint and a client in virtual time: minutes of traffic in a moment, to the same result each time."""
+"""A lane and an endpoint in virtual time: minutes of traffic in a moment, to the same result each time."""
 
 from __future__ import annotations
 
-import heapq
-import itertools
+import asyncio
 import random
-from collections.abc import Callable
+import selectors
+from collections import deque
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from functools import partial
+from typing import Any
 
-from preflect.traffic.adaptive_limit import AdaptiveLimit, Sent
+from preflect.engine.gate import RunGate
+from preflect.engine.meter import Meter
+from preflect.traffic.adaptive_limit import AdaptiveLimit
+from preflect.traffic.lane import HttpReply, Lane, Line, Ticket
 from preflect.traffic.pace import Pace
 
 Accepts = Callable[[float, int], bool]
 """Whether a request that comes at this time, with so many in work, is accepted."""
 
-ROUND_TRIP_S = 0.003
-RETRY_AFTER_S = 1.0
+MODEL = "teacher"
 CPU_S = 0.0003
-TICK_S = 0.005
-"""How often the client looks up when nothing has happened."""
+"""What a request takes of the client's CPU, which sends one after another."""
+
+
+class _NoWait(selectors.SelectSelector):
+    """Instead of waiting, it lets time pass."""
+
+    now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self.now += timeout or 0.0
+        return super().select(0)
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time passes as soon as there is nothing else to do."""
+
+    def __init__(self) -> None:
+        self._virtual = _NoWait()
+        super().__init__(self._virtual)
+
+    def time(self) -> float:
+        """Seconds since it was made."""
+        return self._virtual.now
 
 
 def capacity(most: int) -> Accepts:
@@ -27,14 +51,15 @@ def capacity(most: int) -> Accepts:
     return lambda _, in_work: in_work < most
 
 
-def per_minute(rpm: int) -> Accepts:
-    """A token bucket that holds a second's worth."""
+def bucket(rpm: float, holds_s: float) -> Accepts:
+    """A token bucket that holds so many seconds' worth, or one request."""
     rate = rpm / 60
-    level, at = rate, 0.0
+    most = max(1.0, rate * holds_s)
+    level, at = most, 0.0
 
     def accepts(now: float, _: int) -> bool:
         nonlocal level, at
-        level, at = min(rate, level + (now - at) * rate), now
+        level, at = min(most, level + (now - at) * rate), now
         if level < 1:
             return False
         level -= 1
@@ -43,82 +68,128 @@ def per_minute(rpm: int) -> Accepts:
     return accepts
 
 
+def fixed_window(rpm: float, window_s: float) -> Accepts:
+    """So many in each window, which begins when the one before it ends."""
+    window, left = -1, 0
+
+    def accepts(now: float, _: int) -> bool:
+        nonlocal window, left
+        if now // window_s != window:
+            window, left = int(now // window_s), int(rpm / 60 * window_s)
+        left -= 1
+        return left >= 0
+
+    return accepts
+
+
+def sliding_window(rpm: float, window_s: float) -> Accepts:
+    """So many in the window that ends now."""
+    accepted = deque[float]()
+
+    def accepts(now: float, _: int) -> bool:
+        while accepted and accepted[0] <= now - window_s:
+            accepted.popleft()
+        if len(accepted) >= rpm / 60 * window_s:
+            return False
+        accepted.append(now)
+        return True
+
+    return accepts
+
+
+def changing(at: float, before: Accepts, after: Accepts) -> Accepts:
+    """A limit that is another one from a time on."""
+    return lambda now, in_work: (before if now < at else after)(now, in_work)
+
+
 @dataclass
 class Traffic:
-    """What came of a while of as many calls as the limit allowed."""
+    """What came of a while of as many calls as the lane let out."""
 
-    answered: int = 0
-    refused: int = 0
-    sent_in_pause: int = 0
+    answered: list[float] = field(default_factory=list[float])
+    """When each was accepted."""
+    refused: list[float] = field(default_factory=list[float])
     busy_s: float = 0.0
     """Calls in work, summed over time."""
     largest: int = 0
 
+    def accepted_between(self, since: float, until: float) -> int:
+        """Calls."""
+        return sum(since <= at < until for at in self.answered)
+
+    def refused_between(self, since: float, until: float) -> int:
+        """Calls."""
+        return sum(since <= at < until for at in self.refused)
+
 
 @dataclass
 class VirtualEndpoint:
-    """Replies after `latency()` seconds; refuses at once, with Retry-After, what it doesn't accept."""
+    """Replies after `latency()` seconds; refuses at once what it doesn't accept."""
 
     accepts: Accepts
     latency: Callable[[], float]
-    now: float = 0.0
-    _events: list[tuple[float, int, Callable[[], None]]] = field(
-        default_factory=list[tuple[float, int, Callable[[], None]]]
-    )
-    _numbers: itertools.count[int] = field(default_factory=itertools.count)
+    round_trip_s: float = 0.02
+    retry_after: Callable[[float], float | None] = lambda _: 1.0
+    """What it tells of when to come back, by the time."""
+    traffic: Traffic = field(default_factory=Traffic)
+    _in_work: int = 0
+    _cpu_free_at: float = 0.0
 
     def run(self, most: int, seconds: float) -> Traffic:
-        """Keep it as busy as an adaptive limit of `most` allows."""
-        limit = AdaptiveLimit(most, lambda: self.now)
-        pace = Pace(None, None, lambda: self.now)
-        traffic = Traffic()
-        in_work = 0
-        paused_until = last = 0.0
+        """Keep it as busy as a lane of `most` allows."""
+        with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+            runner.run(self._run(most, seconds))
+        return self.traffic
 
-        def arrive(sent: Sent) -> None:
-            nonlocal in_work
-            if self.accepts(self.now, in_work):
-                in_work += 1
-                self._after(self.latency(), done)
-            else:
-                traffic.refused += 1
-                self._after(ROUND_TRIP_S / 2, lambda: refused(sent))
+    async def _run(self, most: int, seconds: float) -> None:
+        clock = asyncio.get_running_loop().time
+        meter = Meter(None, clock)
+        meter.expect((), (MODEL,))
+        line = Line(MODEL, most, Pace(None, None, clock))
+        lane = Lane(
+            AdaptiveLimit(most, clock), Pace(None, None, clock), RunGate(), meter, random.Random(1), clock=clock
+        )
+        lane.add(line)
+        async with lane.open():
+            await _for(seconds, *(self._ask(lane, line) for _ in range(2 * most)))
 
-        def done() -> None:
-            nonlocal in_work
-            in_work -= 1
-            traffic.answered += 1
-            self._after(ROUND_TRIP_S / 2, limit.answered)
+    async def _ask(self, lane: Lane, line: Line) -> None:
+        while True:
+            ticket = Ticket(self._send, urgency=0, tokens=0)
+            while (await lane.post(line, ticket)).status != 200:
+                pass
 
-        def refused(sent: Sent) -> None:
-            nonlocal paused_until
-            limit.refused(sent, RETRY_AFTER_S)
-            pace.learn(limit.rate)
-            paused_until = self.now + RETRY_AFTER_S
+    async def _send(self) -> HttpReply:
+        clock = asyncio.get_running_loop().time
+        self._cpu_free_at = max(self._cpu_free_at, clock()) + CPU_S
+        await asyncio.sleep(self._cpu_free_at - clock() + self.round_trip_s / 2)
+        now = clock()
+        accepted = self.accepts(now, self._in_work)
+        if accepted:
+            await self._work(now)
+        else:
+            self.traffic.refused.append(now)
+        await asyncio.sleep(self.round_trip_s / 2)
+        told = None if accepted else self.retry_after(now)
+        headers = {} if told is None else {"retry-after": f"{told:.3f}"}
+        return HttpReply(200 if accepted else 429, headers, b"", 0.0)
 
-        def tick() -> None:
-            limit.look()
-            self._after(TICK_S, tick)
+    async def _work(self, now: float) -> None:
+        latency_s = self.latency()
+        self.traffic.answered.append(now)
+        self.traffic.busy_s += latency_s
+        self._in_work += 1
+        self.traffic.largest = max(self.traffic.largest, self._in_work)
+        await asyncio.sleep(latency_s)
+        self._in_work -= 1
 
-        tick()
-        while self._events:
-            at, _, happen = heapq.heappop(self._events)
-            if at > seconds:
-                break
-            traffic.busy_s += in_work * (at - last)
-            self.now = last = at
-            happen()
-            sending = self.now
-            while self.now >= paused_until and limit.in_flight < limit.allowed and not pace.wait_s(1):
-                sent = limit.sent()
-                pace.take(1)
-                traffic.largest = max(traffic.largest, limit.in_flight)
-                self._after(sending - self.now + ROUND_TRIP_S / 2, partial(arrive, sent))
-                sending += CPU_S
-        return traffic
 
-    def _after(self, seconds: float, happen: Callable[[], None]) -> None:
-        heapq.heappush(self._events, (self.now + seconds, next(self._numbers), happen))
+async def _for(seconds: float, *works: Coroutine[Any, Any, None]) -> None:
+    tasks = [asyncio.create_task(work) for work in works]
+    await asyncio.sleep(seconds)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def fixed() -> Callable[[], float]:

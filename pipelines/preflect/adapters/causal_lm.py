@@ -1,223 +1,156 @@
-"""One causal language model with its tokenizer: texts to token ids, token ids to likelihoods."""
+"""One causal language model on its device: sequences of token ids to likelihoods.
+
+Imports torch, so it is itself imported only where a student of this kind is built.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import json
+import inspect
 import logging
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+import sys
+import threading
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Final, cast
 
-from preflect.errors import InputError, MissingPartError, RunError, UnscorableError
-from preflect.schemas import Conversation, Message, TransformersStudent
+import numpy as np
+import torch
 
-if TYPE_CHECKING:
-    import torch
-
-    from preflect.scoring.spans import Pass
+from preflect.adapters.lm_head import Head, head_of, token_costs
+from preflect.errors import DeviceFullError
+from preflect.scoring.spans import Pass
 
 _log = logging.getLogger(__name__)
-_CHUNK: Final = 256
-"""Positions whose logits are turned into float32 at a time: a whole text times a whole vocabulary takes gigabytes."""
+_BUDGET: Final = {"cpu": 1024, "cuda": 65_536}
+"""Tokens of a batch: on a CPU what its caches hold; on a GPU enough that launching kernels takes less than they do."""
+_BUDGET_ELSEWHERE: Final = 4096
 _SAMPLED: Final = 16
-
-
-class Tokenizer(Protocol):
-    """What is used of a tokenizer of `transformers`."""
-
-    chat_template: str | None
-    vocab_size: int
-
-    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]: ...
-    def decode(self, token_ids: list[int], *, clean_up_tokenization_spaces: bool) -> str: ...
-    def apply_chat_template(
-        self, conversation: list[dict[str, Any]], *, tokenize: bool, add_generation_prompt: bool
-    ) -> str: ...
+_SWITCH_S: Final = 0.0002
 
 
 class CausalLm:
-    """A loaded model on its device; every likelihood comes from a batch of one."""
+    """Implements `preflect.adapters.device_pool.Device`: padded on the right without a mask, as causal models allow."""
 
-    def __init__(self, name: str, model: Any, tokenizer: Tokenizer) -> None:
+    def __init__(self, name: str, model: Any, *, budget: int | None = None) -> None:
         self.name: Final = name
-        self.tokenizer: Final = tokenizer
-        self._model = model
-        self.leading: Final = _leading_tokens(tokenizer)
-        """What the tokenizer puts before a text (BOS), or nothing."""
+        self.model: Final = model
+        self.device: Final[torch.device] = model.device
+        self.budget = budget or _BUDGET.get(self.device.type, _BUDGET_ELSEWHERE)
+        if self.device.type == "cuda":
+            _make_gpu_ready()
+        self.lanes = 2 if self.device.type == "cuda" else 1
+        self._lanes = threading.local()
         self.embeddings: Final = int(model.get_input_embeddings().num_embeddings)
         """Ids that the model knows: 0 to this, exclusive."""
         # Under this name on most configurations (GPT-2's `n_positions` too), and missing on some.
         positions: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
         self.positions: Final = positions
         """Longest sequence in tokens; None where the model states none."""
+        self._head = head_of(model)
+        self._keeps_logits = "logits_to_keep" in inspect.signature(model.forward).parameters
 
-    def encode(self, text: str) -> list[int]:
-        """Token ids without any that the tokenizer would add around the text."""
-        return self.tokenizer.encode(text, add_special_tokens=False)
+    @property
+    def dtype(self) -> str:
+        """The precision it computes in: float32, bfloat16 or float16."""
+        return str(self.model.dtype).removeprefix("torch.")
 
-    def chat_prompt(self, instruction: str, input_text: str | None) -> str:
-        """The tokenizer's own chat template around one user's turn, up to where the response begins.
-
-        Raises: InputError: the tokenizer has none, or one that fails.
-        """
-        content = f"{instruction}\n\n{input_text}" if input_text else instruction
-        remedy = "choose template vicuna, alpaca, wiz or gpt2, or a student with a chat template"
-        if not self.tokenizer.chat_template:
-            raise InputError(f"the tokenizer of student {self.name!r} has no chat template; {remedy}")
+    def mean_nlls(self, batch: Sequence[Pass]) -> list[float]:
+        """As `Device.mean_nlls`. Raises: DeviceFullError."""
         try:
-            return self.chat_turns((Message(role="user", content=content),))
-        except UnscorableError as error:
-            raise InputError(
-                f"the chat template of student {self.name!r} fails: {error.__cause__}; {remedy}"
-            ) from error
+            with torch.inference_mode(), self._lane():
+                costs = self._costs(self._head, batch) if self._head else self._costs_by_own_logits(batch)
+                costs = costs.cpu().double().numpy()
+        except RuntimeError as error:
+            if not _out_of_memory(error):
+                raise
+            # Its traceback would keep all that was computed so far.
+            raise self._refusal(batch) from error.with_traceback(None)
+        counts = np.array([one.tokens for one in batch])
+        starts = np.concatenate(([0], counts.cumsum()[:-1]))
+        return (np.add.reduceat(costs, starts) / counts).tolist()
 
-    def chat_turns(self, messages: Conversation) -> str:
-        """The chat template around the turns of a conversation, each in its role, up to where the response begins.
+    def _lane(self) -> AbstractContextManager[object]:
+        """A stream for each thread: waiting for one batch is not waiting for the next."""
+        if self.device.type != "cuda":
+            return nullcontext()
+        if not hasattr(self._lanes, "stream"):
+            self._lanes.stream = torch.cuda.Stream(self.device)
+        return torch.cuda.stream(self._lanes.stream)
 
-        Raises: UnscorableError: the template refuses such a conversation, as some do system turns or tools.
-        """
-        from jinja2 import TemplateError  # noqa: PLC0415  # it comes with transformers, needed for templates alone
+    def use_own_logits(self) -> None:
+        """From now on take the logits as the model gives them: slower, and for models whose head is not understood."""
+        self._head = None
 
-        turns = [_turn(message) for message in messages]
-        try:
-            return self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-        # What is wrong for a filter of the template comes out as Python's own error.
-        except (TemplateError, TypeError, ValueError) as error:
-            raise UnscorableError("unscorable:chat_template") from error
+    @property
+    def has_own_head(self) -> bool:
+        """Whether the head is applied to scored positions alone."""
+        return self._head is not None
 
-    def logits(self, batch: Sequence[Sequence[int]]) -> torch.Tensor:
-        """Logits of sequences of one length, shape (sequences, tokens, vocabulary), in the model's own precision.
-
-        Raises: RunError: out of memory.
-        """
-        import torch  # noqa: PLC0415  # heavy, and loaded before by the model itself
-
-        ids = torch.tensor(batch, device=self._model.device)
-        try:
-            with torch.inference_mode():
-                return self._model(input_ids=ids, use_cache=False).logits
-        except torch.OutOfMemoryError as error:
-            raise RunError(
-                f"no memory left for {ids.shape[1]} tokens of student {self.name!r}; lower its max_length, or choose "
-                "dtype bfloat16 or a smaller model"
-            ) from error
-
-    def mean_nll(self, sequence: Pass) -> float:
-        """Mean negative log-likelihood of the scored tokens, in nats per token.
-
-        Raises: UnscorableError: a token that the model has no embedding for; RunError: out of memory.
-        """
-        if max(sequence.ids) >= self.embeddings:
-            raise UnscorableError("unscorable:unknown_token")
-        costs = token_costs(self.logits([sequence.ids])[0], sequence.ids, sequence.first)
-        return float(costs.mean())
+    def logits(self, batch: Sequence[Sequence[int]], **options: int) -> torch.Tensor:
+        """The model's own logits of sequences of one length, shape (sequences, tokens, vocabulary)."""
+        with torch.inference_mode():
+            return self.model(input_ids=torch.tensor(batch, device=self.device), use_cache=False, **options).logits
 
     def fingerprint(self) -> str:
         """Hash of names, shapes and first values of all weights: training changes nearly every one of them."""
         digest = hashlib.blake2b(digest_size=6)
-        for name, weight in self._model.named_parameters():
+        for name, weight in self.model.named_parameters():
             sampled = weight.detach().flatten()[:_SAMPLED].float().cpu()
             digest.update(f"{name} {tuple(weight.shape)} {sampled.tolist()}\n".encode())
         return digest.hexdigest()
 
+    def _costs(self, head: Head, batch: Sequence[Pass]) -> torch.Tensor:
+        ids = _padded(batch)
+        # The hidden state at one position is about the token at the next.
+        places = np.concatenate(
+            [np.arange(one.first - 1, len(one.ids) - 1) + row * ids.shape[1] for row, one in enumerate(batch)]
+        )
+        targets = ids.reshape(-1)[places + 1]
+        states = self.model.base_model(input_ids=self._there(ids), use_cache=False)
+        return head.costs(states, self._there(places), self._there(targets))
 
-def token_costs(logits: torch.Tensor, ids: Sequence[int], first: int) -> torch.Tensor:
-    """Negative log-likelihood of each of `ids[first:]` in nats, float64, from a softmax in float32."""
-    import torch  # noqa: PLC0415  # heavy, and loaded before by the model itself
-    from torch.nn.functional import cross_entropy  # noqa: PLC0415
+    def _costs_by_own_logits(self, batch: Sequence[Pass]) -> torch.Tensor:
+        return torch.cat([self._costs_alone(one) for one in batch])
 
-    targets = torch.tensor(ids, device=logits.device)
-    chunks = [slice(start, min(start + _CHUNK, len(ids))) for start in range(first, len(ids), _CHUNK)]
-    # The logits at one position are about the token at the next.
-    rows = (logits[chunk.start - 1 : chunk.stop - 1].float() for chunk in chunks)
-    costs = [cross_entropy(row, targets[chunk], reduction="none") for row, chunk in zip(rows, chunks, strict=True)]
-    return torch.cat(costs).double()
+    def _costs_alone(self, one: Pass) -> torch.Tensor:
+        kept = {"logits_to_keep": one.tokens + 1} if self._keeps_logits else {}
+        logits = self.logits([one.ids], **kept)[0, -one.tokens - 1 : -1]
+        return token_costs(logits, torch.tensor(one.ids[one.first :], device=self.device))
 
+    def _there(self, values: np.ndarray) -> torch.Tensor:
+        # numpy has no types in the library's stubs.
+        tensor: torch.Tensor = cast("Any", torch).from_numpy(values)
+        # From pinned memory a copy does not wait for what the GPU is doing.
+        return tensor.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else tensor
 
-def load_causal_lm(spec: TransformersStudent, *, weights: bool = True) -> CausalLm:
-    """Load model and tokenizer, ready to score.
-
-    Args: without weights the model has its shapes alone, which takes no memory and cannot score.
-    Raises: MissingPartError: torch or transformers is not installed; InputError: no such model, or not a causal one.
-    """
-    try:
-        import torch  # noqa: PLC0415  # heavy
-        from safetensors import SafetensorError  # noqa: PLC0415
-        from transformers import AutoTokenizer  # noqa: PLC0415  # heavy
-    except ImportError as error:
-        raise MissingPartError(
-            f"a student of kind transformers needs torch and transformers ({error}); pip install 'preflect[student]'"
-        ) from error
-    _log.info("loading student %s", spec.model)
-    device = ("cuda" if torch.cuda.is_available() else "cpu") if spec.device == "auto" else spec.device
-    try:
-        with _no_progress_bars():
-            # The library's stubs leave it partly untyped.
-            tokenizer: Tokenizer = cast("Any", AutoTokenizer).from_pretrained(spec.model, revision=spec.revision)
-            model = _weighty(spec, device) if weights else _weightless(spec, device)
-    # torch that was built for other devices raises AssertionError.
-    except (AssertionError, OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise InputError(
-            f"student {spec.model!r} cannot be loaded on {device}: {error}; give the folder of a causal language model "
-            "with its tokenizer, or its name on the Hub"
-        ) from error
-    return CausalLm(spec.model, model, tokenizer)
+    def _refusal(self, batch: Sequence[Pass]) -> DeviceFullError:
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        longest = max(len(one.ids) for one in batch)
+        return DeviceFullError(
+            f"no memory left on {self.device} for {len(batch)} x {longest} tokens of student {self.name!r}"
+            + ("" if len(batch) > 1 else "; lower its max_length, or choose dtype bfloat16 or a smaller model")
+        )
 
 
-def _weighty(spec: TransformersStudent, device: str) -> Any:
-    from transformers import AutoModelForCausalLM  # noqa: PLC0415  # heavy
-
-    models = cast("Any", AutoModelForCausalLM)
-    return models.from_pretrained(spec.model, revision=spec.revision, dtype=spec.dtype).eval().to(device)
-
-
-def _weightless(spec: TransformersStudent, device: str) -> Any:
-    import torch  # noqa: PLC0415  # heavy
-    from transformers import AutoConfig, AutoModelForCausalLM  # noqa: PLC0415
-
-    folder = Path(spec.model)
-    if folder.is_dir() and not any(path.suffix in {".safetensors", ".bin"} for path in folder.iterdir()):
-        raise ValueError("the folder holds no weights, neither .safetensors nor .bin")
-    torch.empty(0, device=device)
-    config = cast("Any", AutoConfig).from_pretrained(spec.model, revision=spec.revision)
-    with torch.device("meta"):
-        return cast("Any", AutoModelForCausalLM).from_config(config)
+def _make_gpu_ready() -> None:
+    # cuDNN's attention plans anew for every shape, some 70 ms, and no two batches are alike.
+    torch.backends.cuda.enable_cudnn_sdp(enabled=False)
+    # Every launch of a kernel gives up the interpreter, and gets it back late while texts are laid out.
+    sys.setswitchinterval(_SWITCH_S)
 
 
-@contextmanager
-def _no_progress_bars() -> Generator[None]:
-    from transformers.utils import logging as library  # noqa: PLC0415  # heavy
-
-    shown = library.is_progress_bar_enabled()
-    library.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            library.enable_progress_bar()
+def _padded(batch: Sequence[Pass]) -> np.ndarray:
+    """Token ids, shape (sequences, longest); what stands behind a sequence is its last token, and read by nobody."""
+    longest = max(len(one.ids) for one in batch)
+    padded = np.empty((len(batch), longest), dtype=np.int64)
+    for row, one in zip(padded, batch, strict=True):
+        row[: len(one.ids)] = np.frombuffer(one.packed, dtype=np.int32)
+        row[len(one.ids) :] = one.ids[-1]
+    return padded
 
 
-def _turn(message: Message) -> dict[str, Any]:
-    calls = [
-        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _arguments(call.arguments)}}
-        for call in message.tool_calls
-    ]
-    extra = {"name": message.name, "tool_calls": calls, "tool_call_id": message.tool_call_id}
-    return {"role": message.role, "content": message.content, **{key: value for key, value in extra.items() if value}}
-
-
-def _arguments(text: str) -> object:
-    # Templates write arguments as JSON themselves, from a mapping.
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-def _leading_tokens(tokenizer: Tokenizer) -> tuple[int, ...]:
-    bare = tokenizer.encode("text", add_special_tokens=False)
-    whole = tokenizer.encode("text", add_special_tokens=True)
-    starts = [i for i in range(len(whole) - len(bare) + 1) if whole[i : i + len(bare)] == bare]
-    return tuple(whole[: starts[0]]) if starts else ()
+def _out_of_memory(error: RuntimeError) -> bool:
+    # On a CPU it is a plain RuntimeError.
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -10,8 +10,13 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from preflect.adapters.causal_lm import CausalLm, token_costs
+import torch
+
+from preflect.adapters.causal_lm import CausalLm
+from preflect.adapters.lm_head import token_costs
+from preflect.adapters.tokenizer import HubTokenizer
 from preflect.errors import InputError
+from preflect.scoring.spans import Pass
 
 _log = logging.getLogger(__name__)
 
@@ -24,76 +29,91 @@ _ABOVE_CHANCE: Final = 1.02
 
 A trained one whose tokens mean something else to the tokenizer is sure of the wrong thing, and far above.
 """
-_PADDING_TOLERANCE: Final = 1e-3
-_PADDING_TOLERANCE_HALF: Final = 0.05
+_TOLERANCE: Final = 1e-3
+_TOLERANCE_HALF: Final = 0.05
 
 
-def check_causal_lm(lm: CausalLm, name: str, *, half_precision: bool) -> None:
-    """Compare tokenizer and model on plain English.
+def check_causal_lm(lm: CausalLm, tokenizer: HubTokenizer) -> None:
+    """Compare tokenizer and model on plain English, and what is quick with what is certain.
+
+    A model whose head cannot be applied to scored positions alone is told to use its own logits.
 
     Raises: InputError: ids outside the embedding, ids that do not decode to the text, losses above those of guessing,
     or losses that depend on what follows a text.
     """
-    texts = _texts(lm)
-    check_tokenizer(lm, name)
-    costs = [token_costs(lm.logits([ids])[0], ids, 1).mean().item() for ids in texts]
-    _check_losses(lm, name, costs)
-    _check_padding(lm, name, texts, costs, _PADDING_TOLERANCE_HALF if half_precision else _PADDING_TOLERANCE)
+    check_tokenizer(lm, tokenizer)
+    texts = _texts(tokenizer)
+    alone = [_mean_cost(lm.logits([ids])[0], ids) for ids in texts]
+    _check_losses(lm, alone)
+    _check_padding(lm, texts, alone)
+    if not _head_agrees(lm, texts, alone):
+        _log.info("the head of student %s cannot be used by itself: it gives its own logits, slower", lm.name)
+        lm.use_own_logits()
 
 
-def check_tokenizer(lm: CausalLm, name: str) -> None:
+def check_tokenizer(lm: CausalLm, tokenizer: HubTokenizer) -> None:
     """What the tokenizer can show without the model's weights.
 
     Raises: InputError: ids outside the embedding, or ids that do not decode to the text.
     """
-    _check_ids(lm, name)
-    _check_round_trip(lm, name)
-
-
-def _texts(lm: CausalLm) -> list[list[int]]:
-    return [[*lm.leading, *lm.encode(text)] for text in _PLAIN]
-
-
-def _check_ids(lm: CausalLm, name: str) -> None:
-    highest = max(lm.tokenizer.vocab_size - 1, *(max(ids) for ids in _texts(lm)))
+    highest = max(tokenizer.vocabulary - 1, *(max(ids) for ids in _texts(tokenizer)))
     if highest >= lm.embeddings:
         raise InputError(
-            f"student {name!r}: its tokenizer has ids up to {highest}, its model knows {lm.embeddings}; "
+            f"student {lm.name!r}: its tokenizer has ids up to {highest}, its model knows {lm.embeddings}; "
             "put the tokenizer that the model was trained with beside it"
         )
-
-
-def _check_round_trip(lm: CausalLm, name: str) -> None:
-    for text in _PLAIN:
-        decoded = lm.tokenizer.decode(lm.encode(text), clean_up_tokenization_spaces=False)
+    for text, ids in zip(_PLAIN, tokenizer.encode(_PLAIN), strict=True):
+        decoded = tokenizer.decode(ids)
         if decoded.strip() != text:
             raise InputError(
-                f"student {name!r}: its tokenizer reads {text!r} back as {decoded!r}; the tokenizer's class or files "
-                "are not the model's own"
+                f"student {lm.name!r}: its tokenizer reads {text!r} back as {decoded!r}; the tokenizer's class or "
+                "files are not the model's own"
             )
 
 
-def _check_losses(lm: CausalLm, name: str, costs: Sequence[float]) -> None:
+def _texts(tokenizer: HubTokenizer) -> list[list[int]]:
+    return [[*tokenizer.leading, *ids] for ids in tokenizer.encode(_PLAIN)]
+
+
+def _mean_cost(logits: torch.Tensor, ids: Sequence[int]) -> float:
+    targets = torch.tensor(ids[1:], device=logits.device)
+    return token_costs(logits[: len(ids) - 1], targets).double().mean().item()
+
+
+def _check_losses(lm: CausalLm, costs: Sequence[float]) -> None:
     loss, chance = sum(costs) / len(costs), math.log(lm.embeddings)
     # Written so that a NaN fails too.
     if not loss <= chance * _ABOVE_CHANCE:
         raise InputError(
-            f"student {name!r}: plain English costs {loss:.2f} nats per token, guessing costs {chance:.2f}; tokenizer "
-            "and model do not belong together, or the weights are damaged"
+            f"student {lm.name!r}: plain English costs {loss:.2f} nats per token, guessing costs {chance:.2f}; "
+            "tokenizer and model do not belong together, or the weights are damaged"
         )
     if loss >= chance:
-        _log.warning("student %s is no better than guessing (%.2f nats per token): is it trained?", name, loss)
+        _log.warning("student %s is no better than guessing (%.2f nats per token): is it trained?", lm.name, loss)
 
 
-def _check_padding(
-    lm: CausalLm, name: str, texts: Sequence[Sequence[int]], costs: Sequence[float], tolerance: float
-) -> None:
+def _check_padding(lm: CausalLm, texts: Sequence[Sequence[int]], alone: Sequence[float]) -> None:
     longest = max(len(ids) for ids in texts)
     logits = lm.logits([[*ids, *[ids[-1]] * (longest - len(ids))] for ids in texts])
-    for rows, ids, alone in zip(logits, texts, costs, strict=True):
-        padded = token_costs(rows, ids, 1).mean().item()
-        if not abs(padded - alone) <= tolerance:
+    for rows, ids, cost in zip(logits, texts, alone, strict=True):
+        padded = _mean_cost(rows, ids)
+        if not _close(lm, padded, cost):
             raise InputError(
-                f"student {name!r}: a text costs {alone:.4f} nats per token alone and {padded:.4f} with padding behind "
-                "it, so it is not a causal language model; choose one that reads from left to right only"
+                f"student {lm.name!r}: a text costs {cost:.4f} nats per token alone and {padded:.4f} with padding "
+                "behind it, so it is not a causal language model; choose one that reads from left to right only"
             )
+
+
+def _head_agrees(lm: CausalLm, texts: Sequence[Sequence[int]], alone: Sequence[float]) -> bool:
+    """Whether a batch that is computed as all will be costs what its texts cost one by one."""
+    try:
+        costs = lm.mean_nlls([Pass(tuple(ids), 1) for ids in texts])
+    # What a head needs that is not there may show itself as any of these.
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        _log.debug("the head of student %s fails by itself: %s", lm.name, error)
+        return False
+    return all(_close(lm, cost, whole) for cost, whole in zip(costs, alone, strict=True))
+
+
+def _close(lm: CausalLm, cost: float, alone: float) -> bool:
+    return abs(cost - alone) <= (_TOLERANCE if lm.dtype == "float32" else _TOLERANCE_HALF)

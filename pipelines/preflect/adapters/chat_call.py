@@ -119,20 +119,22 @@ class ChatCall:
     async def ask(self) -> Answered:
         """The answer. Raises: CallError (`call_timeout`, `call_failed`, `content_filter`); what closed the gate."""
         attempt = 1
-        while True:
-            answer = await self._attempt(attempt)
-            if isinstance(answer, Answered):
-                return answer
-            self.endpoint.meter.retried(self.endpoint.name)
-            if answer:
-                async with self._by_deadline():
-                    await _sleep(answer, self.endpoint.gate)
-            attempt += 1
+        try:
+            while not isinstance(answer := await self._attempt(attempt), Answered):
+                self.endpoint.meter.retried(self.endpoint.name)
+                if answer:
+                    async with self._by_deadline():
+                        await _sleep(answer, self.endpoint.gate)
+                attempt += 1
+            return answer
+        finally:
+            self._end_wait()
 
     async def _attempt(self, attempt: int) -> Answered | float:
         """The answer, or the seconds until the next attempt; what it cost is settled, or lost.
 
-        What was sent and never answered is left unsettled: all that it could cost counts.
+        What was sent and never answered is left unsettled: all that it could cost counts. The wait for money is no
+        time of the call: the budget is the user's, and says nothing of how slow the endpoint is.
         """
         price, most = self.endpoint.spec.price, self._most_usd()
         async with self.endpoint.purse.hold(most) as held:
@@ -171,9 +173,7 @@ class ChatCall:
             self._deadline = asyncio.get_running_loop().time() + self.endpoint.spec.timeout_s
             self.sent.set()
             self.endpoint.meter.started(self.endpoint.name)
-        if self._waits_since is not None:
-            self._deadline += asyncio.get_running_loop().time() - self._waits_since
-            self._waits_since = None
+        self._end_wait()
         if self._held:
             self._held.sent()
         if self._without != self.endpoint.refused:
@@ -214,7 +214,14 @@ class ChatCall:
         if self._throttled >= MOST_THROTTLED:
             raise CallError("call_failed", f"{refusal}, {self._throttled} times")
         self._waits_since = asyncio.get_running_loop().time()
+        self.endpoint.meter.held_back(self.endpoint.name)
         return 0.0
+
+    def _end_wait(self) -> None:
+        if self._waits_since is not None:
+            self._deadline += asyncio.get_running_loop().time() - self._waits_since
+            self._waits_since = None
+            self.endpoint.meter.started(self.endpoint.name)
 
     def _wait_after_bad_body(self, error: BadBodyError, attempt: int) -> float:
         self._bad_bodies += 1

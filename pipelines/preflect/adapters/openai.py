@@ -234,7 +234,9 @@ class _Lanes:
             together = sum(other.concurrency for other in self._specs.values() if other.limit == spec.limit)
             most = (limit.concurrency or together) if spec.limit else spec.concurrency
             pace = Pace(limit.rpm, limit.tpm, time.monotonic)
-            lane = Lane(AdaptiveLimit(most, time.monotonic), pace, self._gate, self._meter, self._rng)
+            lane = Lane(
+                AdaptiveLimit(most, time.monotonic), pace, self._gate, self._meter, self._rng, clock=time.monotonic
+            )
             await stack.enter_async_context(lane.open())
             if spec.limit:
                 self._open[spec.limit] = lane

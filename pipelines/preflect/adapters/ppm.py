@@ -31,6 +31,7 @@ class PpmScorer:
         self.name: Final = "ppm"
         self.revision: Final = model.revision
         self.template: Final[str] = spec.template
+        self.noise: Final = 0.0
         self._max_length = spec.max_length
         self._nll = lru_cache(maxsize=_REMEMBERED)(model.nll)
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ppm")

@@ -162,6 +162,11 @@ class ExportedMeter:
         self._meter.started(model)
         self._export.in_flight[model] += 1
 
+    def held_back(self, model: str) -> None:
+        """A call that was refused waits for its turn."""
+        self._meter.held_back(model)
+        self._export.in_flight[model] -= 1
+
     def retried(self, model: str) -> None:
         """A call is asked again."""
         self._meter.retried(model)

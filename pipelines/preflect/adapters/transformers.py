@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+import logging
+import threading
+from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from preflect.adapters.causal_lm import CausalLm, load_causal_lm
-from preflect.adapters.causal_lm_check import check_causal_lm, check_tokenizer
-from preflect.errors import InputError, UnscorableError
+from preflect.adapters.device_pool import DevicePool
+from preflect.adapters.scoring_service import ScoringService
+from preflect.adapters.tokenizer import load_tokenizer
+from preflect.errors import InputError, MissingPartError
 from preflect.ports import NllPair, ScoreQuery
 from preflect.schemas import TransformersStudent
-from preflect.scoring.ifd import no_score
-from preflect.scoring.spans import Pass, passes_after_bos, passes_without_bos
-from preflect.scoring.templates import TEMPLATES, PromptTemplate, prompt_and_target
+from preflect.scoring.sequences import Layout
 
-_REMEMBERED: Final = 1024
+if TYPE_CHECKING:
+    from preflect.adapters.causal_lm import CausalLm
+
+_log = logging.getLogger(__name__)
 _GPT2_LENGTH: Final = 1024
 _LENGTH: Final = 2048
 
 
 class TransformersScorer:
-    """Implements `preflect.ports.Student`: each text alone in its batch, no padding, likelihoods in float32."""
+    """Implements `preflect.ports.Student`: questions that come together are computed together, on every device."""
 
     def __init__(self, spec: TransformersStudent) -> None:
         """Load the model and check it once.
@@ -31,53 +35,36 @@ class TransformersScorer:
         Raises: MissingPartError: torch or transformers is not installed; InputError: the model cannot be loaded, has no
         chat template where one is wanted, is too short for `max_length`, or fails the check of `check_causal_lm`.
         """
-        self._lm: Final = load_causal_lm(spec)
+        self._spec = spec
+        lms, self._layout = _loaded(spec)
         self.name: Final = _public_name(spec.model)
-        self.revision: Final = _revision(spec, self._lm)
+        self.revision: Final = _revision(spec, lms[0])
         self.template: Final[str] = spec.template
-        self._max_length: Final = _max_length(spec, self._lm)
-        self._mean_nll = lru_cache(maxsize=_REMEMBERED)(self._lm.mean_nll)
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="student")
-        check_causal_lm(self._lm, spec.model, half_precision=spec.dtype != "float32")
-        if spec.template == "chat":
-            self._lm.chat_prompt("Hello.", None)
+        self.noise: Final = 0.0 if spec.dtype == "float32" else spec.rescore_band
+        self._usual = _service(self._layout, lms)
+        self._exact: ScoringService | None = None
+        self._loading = threading.Lock()
 
     async def score(self, query: ScoreQuery) -> NllPair:
-        """Score one pair in this student's own thread. Raises: RunError: the device has no memory left for it."""
-        return await asyncio.get_running_loop().run_in_executor(self._worker, self._pair, query)
+        """Score one pair, in float32 where `query.exact` wants it. Raises: RunError: no memory is left for it."""
+        exact = query.exact and self.noise > 0
+        service = await asyncio.to_thread(self._exactly) if exact else self._usual
+        return await service.score(query)
 
-    def _pair(self, query: ScoreQuery) -> NllPair:
+    def _exactly(self) -> ScoringService:
+        """The same model in float32, loaded when it is first needed; the usual one where there is no room for it."""
+        with self._loading:
+            if self._exact is None:
+                self._exact = self._loaded_exactly()
+            return self._exact
+
+    def _loaded_exactly(self) -> ScoringService:
         try:
-            conditioned, unconditioned = self._passes(query)
-            return NllPair(
-                conditioned=self._mean_nll(conditioned),
-                unconditioned=self._mean_nll(unconditioned),
-                conditioned_tokens=conditioned.tokens,
-                unconditioned_tokens=unconditioned.tokens,
-            )
-        except UnscorableError as error:
-            return no_score(error.reason)
-
-    def _passes(self, query: ScoreQuery) -> tuple[Pass, Pass]:
-        chat = self.template == "chat"
-        prompt, target = prompt_and_target(query, self._prompt_template(query))
-        encode, leading = self._lm.encode, self._lm.leading
-        # A chat template writes the beginning-of-sequence token itself, where its model wants one.
-        start = () if chat else leading
-        prefix, joint = (*start, *encode(prompt)), (*start, *encode(prompt + target))
-        alone = (*leading, *encode(target))
-        if leading:
-            return passes_after_bos(prefix, joint, alone, bos=len(leading), max_length=self._max_length)
-        return passes_without_bos(prefix, joint, alone, max_length=self._max_length)
-
-    def _prompt_template(self, query: ScoreQuery) -> PromptTemplate:
-        if self.template != "chat":
-            return TEMPLATES[self.template]
-        messages = query.messages
-        # The reverse question is one turn whatever the conversation was.
-        if query.direction == "reverse" or messages is None:
-            return self._lm.chat_prompt
-        return lambda _instruction, _input: self._lm.chat_turns(messages)
+            lms, layout = _loaded(self._spec.model_copy(update={"dtype": "float32"}))
+        except InputError as error:
+            _log.warning("scores too close to tell apart stay as they are in %s: %s", self._spec.dtype, error)
+            return self._usual
+        return _service(layout, lms)
 
 
 def check_transformers(spec: TransformersStudent) -> None:
@@ -85,11 +72,43 @@ def check_transformers(spec: TransformersStudent) -> None:
 
     Raises: MissingPartError and InputError as `TransformersScorer` does.
     """
-    lm = load_causal_lm(spec, weights=False)
-    _max_length(spec, lm)
-    check_tokenizer(lm, spec.model)
+    _loaded(spec, weights=False)
+
+
+def _loaded(spec: TransformersStudent, *, weights: bool = True) -> tuple[list[CausalLm], Layout]:
+    """The model on its devices and how its texts are laid out, checked as far as they are there."""
+    _see_that_parts_are_there()
+    from preflect.adapters.causal_lm_check import check_causal_lm, check_tokenizer  # noqa: PLC0415  # heavy
+    from preflect.adapters.causal_lm_loading import load_causal_lms  # noqa: PLC0415
+
+    lms = load_causal_lms(spec, weights=weights)
+    tokenizer = load_tokenizer(spec.model, spec.revision)
+    layout = Layout(
+        encoder=tokenizer,
+        template=spec.template,
+        max_length=_max_length(spec, lms[0].positions),
+        known_ids=lms[0].embeddings,
+    )
+    for lm in lms:
+        (check_causal_lm if weights else check_tokenizer)(lm, tokenizer)
     if spec.template == "chat":
-        lm.chat_prompt("Hello.", None)
+        tokenizer.check_chat_template()
+    return lms, layout
+
+
+def _see_that_parts_are_there() -> None:
+    try:
+        for part in ("torch", "transformers", "safetensors"):
+            import_module(part)
+    except ImportError as error:
+        raise MissingPartError(
+            f"a student of kind transformers needs torch and transformers ({error}); pip install 'preflect[student]'"
+        ) from error
+
+
+def _service(layout: Layout, lms: Sequence[CausalLm]) -> ScoringService:
+    window = sum(lm.budget * lm.lanes for lm in lms)
+    return ScoringService(layout.passes, DevicePool(lms), window_tokens=window)
 
 
 def _public_name(model: str) -> str:
@@ -103,13 +122,13 @@ def _revision(spec: TransformersStudent, lm: CausalLm) -> str:
     return revision if spec.dtype == "float32" else f"{revision}+{spec.dtype}"
 
 
-def _max_length(spec: TransformersStudent, lm: CausalLm) -> int:
+def _max_length(spec: TransformersStudent, positions: int | None) -> int:
     usual = _GPT2_LENGTH if spec.template == "gpt2" else _LENGTH
-    if lm.positions is None:
+    if positions is None:
         return spec.max_length or usual
-    if spec.max_length and spec.max_length > lm.positions:
+    if spec.max_length and spec.max_length > positions:
         raise InputError(
-            f"max_length {spec.max_length} is more than the {lm.positions} positions of student {spec.model!r}; "
-            f"set it to {lm.positions} or less, or leave it out"
+            f"max_length {spec.max_length} is more than the {positions} positions of student {spec.model!r}; "
+            f"set it to {positions} or less, or leave it out"
         )
-    return spec.max_length or min(usual, lm.positions)
+    return spec.max_length or min(usual, positions)

@@ -88,10 +88,18 @@ def _text_of(found: JournalStats, path: Path) -> str:
         (
             *([columns_text([_COLUMNS, *rows]), ""] if rows else []),
             f"calls    {calls:,}, {imported:,} of them imported; {cost_text(found.paid_here_usd)} paid here",
+            *_lost(found),
             f"size     {_bytes(found.bytes_on_disk)}; texts {_bytes(found.text_bytes)}, compressed {ratio:.2f} times",
             f"journal  {path}",
         )
     )
+
+
+def _lost(found: JournalStats) -> Iterator[str]:
+    from preflect.cli.progress import cost_text
+
+    if found.lost_usd:
+        yield f"lost     up to {cost_text(found.lost_usd)}, for requests that brought no usable reply"
 
 
 def _cells(group: CallStats) -> list[str]:

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from preflect.engine.journal_file import INSERT, LISTED, Row, call_of, connect, mark_simulated, row_of
+from preflect.engine.journal_file import INSERT, LISTED, Row, call_of, connect, counter, mark_simulated, row_of
 from preflect.errors import RunError
 from preflect.ports import StoredCall
 from preflect.schemas import CallCounts
@@ -114,8 +114,7 @@ class Journal:
 
     def counter(self, name: str) -> float:
         """The number kept under this name; 0 if there is none."""
-        row = self._reader.execute("SELECT value FROM counters WHERE name = ?", (name,)).fetchone()
-        return row[0] if row else 0.0
+        return counter(self._reader, name)
 
     def mark_simulated(self) -> None:
         """Say that answers of the simulated endpoint are among them, wherever they are used."""

@@ -129,6 +129,12 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def counter(connection: sqlite3.Connection, name: str) -> float:
+    """The number that the journal keeps under this name; 0 if there is none."""
+    row = connection.execute("SELECT value FROM counters WHERE name = ?", (name,)).fetchone()
+    return row[0] if row else 0.0
+
+
 def mark_simulated(connection: sqlite3.Connection) -> None:
     """Say that answers of the simulated endpoint may be among those of the journal."""
     connection.execute("INSERT OR REPLACE INTO counters VALUES ('simulated', 1)")

@@ -10,7 +10,8 @@ from typing import Final
 
 import polars as pl
 
-from preflect.engine.journal_file import plain_bytes, reading
+from preflect.engine.journal import LOST_USD
+from preflect.engine.journal_file import counter, plain_bytes, reading
 
 _READ: Final = 8192
 _TOTALS: Final = ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens", "cost_usd")
@@ -62,6 +63,8 @@ class JournalStats:
     """By stage and model."""
     paid_here_usd: float
     """What the calls cost that were not imported."""
+    lost_usd: float
+    """Beside it, what requests may have cost that brought no usable reply."""
     bytes_on_disk: int
     text_bytes: int
     """Of all texts, in UTF-8."""
@@ -74,10 +77,12 @@ def journal_stats(path: Path) -> JournalStats:
     with reading(path) as journal:
         journal.create_function("plain_bytes", 1, plain_bytes, deterministic=True)
         stored, plain = journal.execute(_SIZES).fetchone()
+        lost_usd = counter(journal, LOST_USD)
         calls = pl.concat([pl.DataFrame(schema=_SCHEMA), *_tables(journal)])
     return JournalStats(
         groups=tuple(_grouped(calls)),
         paid_here_usd=float(calls.filter(pl.col("imported") == 0)["cost_usd"].sum()),
+        lost_usd=lost_usd,
         bytes_on_disk=sum(file.stat().st_size for file in _files(path) if file.exists()),
         text_bytes=int(plain),
         stored_text_bytes=int(stored),

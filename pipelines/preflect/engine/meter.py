@@ -90,6 +90,10 @@ class Meter:
         """A call goes out."""
         self._models[model].in_flight += 1
 
+    def held_back(self, model: str) -> None:
+        """A call that was refused waits for its turn."""
+        self._models[model].in_flight -= 1
+
     def retried(self, model: str) -> None:
         """A call is asked again."""
         self._models[model].retries += 1

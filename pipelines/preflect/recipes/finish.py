@@ -44,8 +44,9 @@ class Ending:
     def export(self, folder: RunFolder) -> tuple[ExportCounts, ...]:
         """As `export` does, and remember what the report needs."""
         from preflect.export import export_run  # noqa: PLC0415
-        from preflect.report import Findings  # noqa: PLC0415
+        from preflect.report import Findings, warm_up  # noqa: PLC0415
 
+        warm_up()
         recipe, self._found = folder.recipe(), Findings(truth_of(folder))
         return export_run(self._found.watch(folder.samples()), folder.export_path, recipe.export, recipe.seed)
 

@@ -16,6 +16,9 @@ from preflect.schemas import Instruction, Response, StudentScore
 from preflect.scoring import score_pair
 from preflect.scoring.in_order import in_order
 
+_HELPS: Final = 1.0
+"""Below it, the instruction helps: here a score must be on the right side."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetPair:
@@ -94,8 +97,8 @@ async def _scores_of(pair: DatasetPair, student: Student) -> PairScores:
     if pair.instruction is None or pair.response is None:
         return _line(pair.id, student, (), pair.reason or "unscorable:no_response")
     forward, reverse = await asyncio.gather(
-        score_pair(student, pair.instruction, pair.response, "forward"),
-        score_pair(student, pair.instruction, pair.response, "reverse"),
+        score_pair(student, pair.instruction, pair.response, "forward", threshold=_HELPS),
+        score_pair(student, pair.instruction, pair.response, "reverse", threshold=_HELPS),
     )
     records = (*forward, *reverse)
     reasons = [f"{r.metric} {r.reason}" for r in records if r.value is None]

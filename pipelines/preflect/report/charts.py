@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import floor
+from threading import Thread
 from typing import Any, Final
 
 import vl_convert
@@ -43,6 +44,12 @@ _THEME: Final[dict[str, Any]] = {
     "legend": {"orient": "top", "labelColor": INK, "labelFontSize": 11, "symbolType": "square", "offset": 4},
 }
 STEPS: Final = tuple(f"var(--step-{step})" for step in range(1, 6))
+
+
+def warm_up() -> None:
+    """Start the engine that draws, which takes a second, in a thread beside other work."""
+    smallest = {"data": {"values": []}, "mark": "bar"}
+    Thread(target=vl_convert.vegalite_to_svg, args=(smallest,), name="preflect-charts").start()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The student's scores: what they mean, the texts they are computed on, and the embedded lexical proxy."""
 
 from preflect.scoring.ifd import ifd_loss, ifd_ppl, no_score, r_ifd_ppl
-from preflect.scoring.records import ScoreMetric, query_for, score_pair
+from preflect.scoring.records import ScoreMetric, query_for, score_pair, score_pairs
 from preflect.scoring.templates import conversation_text, prompt_and_target
 
 __all__ = [
@@ -14,4 +14,5 @@ __all__ = [
     "query_for",
     "r_ifd_ppl",
     "score_pair",
+    "score_pairs",
 ]

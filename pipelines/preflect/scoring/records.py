@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Final, Literal
 
 from preflect.errors import UnscorableError
@@ -39,18 +41,41 @@ async def score_pair(
     direction: Direction,
     *,
     known: Iterable[StudentScore] = (),
+    threshold: float | None = None,
 ) -> tuple[StudentScore, ...]:
     """Every metric that one answer of the student gives: `ifd_ppl` and `ifd_loss` forward, `r_ifd_ppl` reversed.
 
-    Where `known` has them all, made by this very student about this pair, the student is not asked again.
+    Where `known` has them all, made by this very student about this pair, the student is not asked again. Where one is
+    so near to `threshold` that the student's noise could carry it across, they are computed exactly.
     """
     pair = _ScoredPair(student, instruction, response)
     found = {score.metric: score for score in known if pair.has_made(score)}
     metrics = _METRICS[direction]
-    if metrics.keys() <= found.keys():
-        return tuple(found[metric] for metric in metrics)
-    nll = await student.score(query_for(instruction, response, direction))
-    return tuple(pair.record(metric, formula, nll) for metric, formula in metrics.items())
+    usual = tuple(found[m] for m in metrics) if metrics.keys() <= found.keys() else await pair.ask(direction)
+    if threshold is not None and any(too_close(score.value, threshold, student) for score in usual):
+        return await pair.ask(direction, exact=True)
+    return usual
+
+
+async def score_pairs(
+    student: Student,
+    pairs: Sequence[tuple[Instruction, Response]],
+    direction: Direction,
+    metric: ScoreMetric,
+    *,
+    known: Iterable[StudentScore] = (),
+) -> list[tuple[StudentScore, ...]]:
+    """The scores of pairs that are compared by `metric`: exact where the student's noise could swap two of them."""
+    usual = await asyncio.gather(*(score_pair(student, *pair, direction, known=known) for pair in pairs))
+    values = [next(score.value for score in scores if score.metric == metric) for scores in usual]
+    if any(too_close(one, other, student) for one, other in combinations(values, 2)):
+        return await asyncio.gather(*(_ScoredPair(student, *pair).ask(direction, exact=True) for pair in pairs))
+    return usual
+
+
+def too_close(value: float | None, other: float | None, student: Student) -> bool:
+    """Whether the student's noise leaves open which of the two is higher."""
+    return value is not None and other is not None and abs(value - other) < student.noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +83,11 @@ class _ScoredPair:
     student: Student
     instruction: Instruction
     response: Response
+
+    async def ask(self, direction: Direction, *, exact: bool = False) -> tuple[StudentScore, ...]:
+        query = query_for(self.instruction, self.response, direction)
+        nll = await self.student.score(replace(query, exact=exact))
+        return tuple(self.record(metric, formula, nll) for metric, formula in _METRICS[direction].items())
 
     def has_made(self, score: StudentScore) -> bool:
         made_by = (self.student.name, self.student.revision, self.student.template)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
 from typing import Final
 
 from preflect.errors import UnscorableError
@@ -12,7 +15,7 @@ _FEWEST: Final = 2
 """One token's likelihood says more about its spelling than about the text."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pass:
     """One sequence to run through a model, of which the tokens from `first` on are scored."""
 
@@ -23,6 +26,15 @@ class Pass:
     def tokens(self) -> int:
         """How many tokens are scored."""
         return len(self.ids) - self.first
+
+    @cached_property
+    def packed(self) -> bytes:
+        """The ids as integers of 32 bits, side by side: what arrays are made of."""
+        return array("i", self.ids).tobytes()
+
+    def digest(self) -> bytes:
+        """What tells it from every other one, in 16 bytes."""
+        return blake2b(self.packed, digest_size=16, salt=self.first.to_bytes(8, "little")).digest()
 
 
 def scored_length(length: int, room: int) -> int:
@@ -75,6 +87,9 @@ def passes_without_bos(
 
 
 def _shared_tail(left: Sequence[int], right: Sequence[int], most: int) -> int:
+    # As nearly always: nothing merged.
+    if left[len(left) - most :] == right[len(right) - most :]:
+        return most
     length = 0
     while length < most and left[-1 - length] == right[-1 - length]:
         length += 1

@@ -70,18 +70,17 @@ def prompt_and_target(query: ScoreQuery, template: PromptTemplate) -> tuple[str,
 
     Raises: UnscorableError: the target is blank, or a text holds half a surrogate pair, which no encoding can carry.
     """
-    if query.direction == "forward":
-        prompt, target = template(query.instruction, query.input), query.response
-    else:
-        prompt = template(f"{_GUESS_BEFORE}{query.response}{_GUESS_AFTER}", None)
-        target = query.instruction + (query.input or "")
+    whole = query.instruction + (query.input or "")
+    target = query.response if query.direction == "forward" else whole
     if not target.strip():
         raise UnscorableError("unscorable:empty")
     try:
-        (prompt + target).encode()
+        (whole + query.response).encode()
     except UnicodeEncodeError as error:
         raise UnscorableError("unscorable:not_unicode") from error
-    return prompt, target
+    if query.direction == "forward":
+        return template(query.instruction, query.input), target
+    return template(f"{_GUESS_BEFORE}{query.response}{_GUESS_AFTER}", None), target
 
 
 def conversation_text(messages: Conversation) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
 from preflect.ports import Student
 from preflect.schemas import Instruction, Rejection, Response, Sample
 from preflect.schemas.stages import Metric
-from preflect.scoring import score_pair
+from preflect.scoring import score_pairs
 from preflect.stages.selection import of_metric, selected, shown, with_new_scores
 
 
@@ -42,10 +41,8 @@ class SelectInstruction:
 
     async def _choose(self, sample: Sample, response: Response, rewrite: tuple[Instruction, Response]) -> Sample:
         original = sample.instruction
-        old, new = await asyncio.gather(
-            score_pair(self.student, original, response, "forward", known=sample.scores),
-            score_pair(self.student, *rewrite, "forward", known=sample.scores),
-        )
+        pairs = ((original, response), rewrite)
+        old, new = await score_pairs(self.student, pairs, "forward", self.metric, known=sample.scores)
         before, after = of_metric(old, self.metric), of_metric(new, self.metric)
         # Without both numbers there is nothing to compare, and the original is the safe choice.
         won = before.value is not None and after.value is not None and after.value > before.value

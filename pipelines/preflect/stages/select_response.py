@@ -9,7 +9,7 @@ from typing import Literal
 from preflect.ports import Dropped, Student
 from preflect.schemas import Rejection, Response, Sample
 from preflect.schemas.stages import Metric
-from preflect.scoring import score_pair
+from preflect.scoring import score_pair, score_pairs
 from preflect.stages.selection import of_metric, selected, shown, with_new_scores
 
 
@@ -47,10 +47,8 @@ class SelectResponse:
         rewrite, instruction = _rewritten_response(sample, kept), sample.instruction
         if rewrite is None:
             return selected(sample, "select_response", instruction, kept, won=False, reason="no rewrite: response kept")
-        old, new = await asyncio.gather(
-            score_pair(self.student, instruction, kept, "reverse", known=sample.scores),
-            score_pair(self.student, instruction, rewrite, "reverse", known=sample.scores),
-        )
+        pairs = ((instruction, kept), (instruction, rewrite))
+        old, new = await score_pairs(self.student, pairs, "reverse", "r_ifd_ppl", known=sample.scores)
         before, after = of_metric(old, "r_ifd_ppl"), of_metric(new, "r_ifd_ppl")
         won = before.value is not None and after.value is not None and after.value < before.value
         reason = f"r_ifd_ppl of rewrite {shown(after)}, of the response before {shown(before)}"
@@ -58,18 +56,19 @@ class SelectResponse:
         return selected(scored, "select_response", instruction, winner, won=won, reason=reason)
 
     async def _admit(self, sample: Sample, response: Response) -> Sample | Dropped:
-        instruction = sample.instruction
+        of_reverse = self.reverse_threshold or self.threshold
+        pair, known = (self.student, sample.instruction, response), sample.scores
         forward, reverse = await asyncio.gather(
-            score_pair(self.student, instruction, response, "forward", known=sample.scores),
-            score_pair(self.student, instruction, response, "reverse", known=sample.scores),
+            score_pair(*pair, "forward", known=known, threshold=self.threshold),
+            score_pair(*pair, "reverse", known=known, threshold=of_reverse),
         )
-        scores = (of_metric(reverse, "r_ifd_ppl"), of_metric(forward, self.metric))
+        scores = {of_metric(reverse, "r_ifd_ppl"): of_reverse, of_metric(forward, self.metric): self.threshold}
         scored = with_new_scores(sample, *forward, *reverse)
-        bounds = (self.reverse_threshold or self.threshold, self.threshold)
-        if all(score.value is not None and score.value < bound for score, bound in zip(scores, bounds, strict=True)):
+        if all(score.value is not None and score.value < bound for score, bound in scores.items()):
             return scored
         numbers = ", ".join(f"{score.metric} {shown(score)}" for score in scores)
-        detail = f"{numbers}; both must be below {' and '.join(dict.fromkeys(f'{bound:g}' for bound in bounds))}"
+        bounds = " and ".join(dict.fromkeys(f"{bound:g}" for bound in scores.values()))
+        detail = f"{numbers}; both must be below {bounds}"
         return Dropped(sample.reject(self.name, "filter", "not_admitted", detail), scored)
 
 

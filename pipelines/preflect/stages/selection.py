@@ -21,9 +21,14 @@ def shown(score: StudentScore) -> str:
 
 
 def with_new_scores(sample: Sample, *scores: StudentScore) -> Sample:
-    """The sample with those scores that it has not got yet."""
-    new = tuple(score for score in dict.fromkeys(scores) if score not in sample.scores)
-    return sample.evolve(scores=(*sample.scores, *new))
+    """The sample with these scores; one that was computed anew, exactly, takes the place of the one before."""
+    by_what = {_what(score): score for score in (*sample.scores, *scores)}
+    return sample.evolve(scores=tuple(by_what.values()))
+
+
+def _what(score: StudentScore) -> tuple[str, ...]:
+    made_by = (score.student, score.revision, score.template, score.metric)
+    return (*made_by, score.instruction_id, score.response_id)
 
 
 def selected(

@@ -6,24 +6,25 @@ import math
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from preflect.traffic.learnt_rate import SHORTEST_S, LearntRate, Mark
+
 OPENING: Final = 32
 """Calls in flight at once at the very start."""
 DOUBLING_S: Final = 0.05
 """Until the first refusal the limit doubles in this time: an endpoint that refuses does so at once."""
 CUT: Final = 0.9
 """What a refusal leaves of the calls that the endpoint had accepted."""
-STEP_AT_LOOK: Final = 1.25
+STEP_AT_LOOK: Final = 1.08
 _MOST_DOUBLINGS: Final = 30
 """Beyond this no limit is larger."""
-PROBE_COST: Final = 0.02
+PROBE_COST: Final = 0.01
 """Share of the time that looking for more may cost, in pauses that end in a refusal."""
 SHORTEST_HOLD_S: Final = 10.0
 LONGEST_HOLD_S: Final = 600.0
 PROBE_EVERY_S: Final = 1.0
 """Time between two steps that are accepted."""
-_LONGEST_GROWTH_S: Final = 3600.0
-RATE_GROWTH: Final = 0.01
-"""Share by which a learnt rate grows each second: one that was learnt too low does not stay so."""
+SAME: Final = 0.1
+"""Two counts of accepted calls that differ by less than this share are the same capacity."""
 
 
 class Sent(NamedTuple):
@@ -32,14 +33,17 @@ class Sent(NamedTuple):
     at: float
     in_flight: int
     """Itself included."""
+    nth: int
+    """Of all calls, from 1."""
 
 
 class AdaptiveLimit:
-    """Additive increase, multiplicative decrease, between 1 and `most`; it remembers how many were accepted.
+    """Calls at once, between 1 and `most`, or calls a second: whichever the endpoint turns out to count.
 
-    Below the number that the endpoint last accepted the limit grows by one a round trip; there it holds, and looks for
-    more only now and then, in steps that double as long as they are accepted. An endpoint that refuses what it accepted
-    before counts calls over time: then it is their rate that is learnt.
+    The limit opens until a call is refused. Then a trial tells what the endpoint counts: calls go out faster and faster
+    until one is refused again. If as many were in flight as at the first refusal, that is what it takes at once: there
+    the limit holds, and looks for more only now and then, in steps that double as long as they are accepted. Otherwise
+    it counts calls over time, and it's their rate that is learnt.
     """
 
     def __init__(self, most: int, clock: Callable[[], float]) -> None:
@@ -49,16 +53,21 @@ class AdaptiveLimit:
         self._ceiling = float(most)
         self._opening = most > OPENING
         self._opened_at: float | None = None
-        self._cut_at = -math.inf
         self._sent = 0
-        """Since the last cut."""
+        self._refused = 0
+        self._cut_after = 0
+        """Calls that had been sent when the last cut was made: refusals of those belong to it."""
+        self._cut_at = -math.inf
         self._hold_s = SHORTEST_HOLD_S
         self._probe_at = math.inf
         self._step = 1.0
-        self._before_cut = self._size
-        self._told_nothing = False
-        """Of the episode under way."""
-        self._rate: float | None = None
+        self._rate: LearntRate | None = None
+        self._tried = 0
+        """Most calls in flight that were accepted when one was refused."""
+        self._tried_after = 0
+        """Calls that had been sent then."""
+        self._answered = 0
+        self._answered_s = 0.0
         self.in_flight = 0
 
     @property
@@ -69,7 +78,7 @@ class AdaptiveLimit:
     def look(self) -> None:
         """Time has passed; while the limit is opening, it grows with it.
 
-        By a quarter at a look at most: however late one is, refusals that came in are heard before the next.
+        By a twelfth at a look at most: however late one is, refusals that came in are heard before the next.
         """
         if not self._opening or self._opened_at is None:
             return
@@ -85,10 +94,8 @@ class AdaptiveLimit:
 
     @property
     def rate(self) -> float | None:
-        """Calls a second that the endpoint was found to allow; None while it only counts calls at once."""
-        if self._rate is None:
-            return None
-        return self._rate * (1 + RATE_GROWTH) ** min(self._clock() - self._cut_at, _LONGEST_GROWTH_S)
+        """Calls a second that may go out; None while the endpoint only counts calls at once."""
+        return self._rate and self._rate.now(self._sent_since)
 
     def sent(self) -> Sent:
         """A call goes out."""
@@ -96,12 +103,18 @@ class AdaptiveLimit:
             self._opened_at = self._clock()
         self.in_flight += 1
         self._sent += 1
-        return Sent(self._clock(), self.in_flight)
+        return Sent(self._clock(), self.in_flight, self._sent)
 
-    def answered(self) -> None:
+    @property
+    def _sent_since(self) -> int:
+        return self._sent - self._cut_after
+
+    def answered(self, sent: Sent) -> None:
         """A call came back with anything but a refusal, or not at all."""
         full = self.in_flight >= self.allowed
         self.in_flight -= 1
+        self._answered += 1
+        self._answered_s += self._clock() - sent.at
         if self._opening or not full or self._size >= self._most:
             return
         if self._size < self._ceiling:
@@ -120,43 +133,79 @@ class AdaptiveLimit:
         """
         self.in_flight -= 1
         accepted = min(sent.in_flight - 1, self._most)
-        is_cut = sent.at > self._cut_at
+        is_cut = sent.nth > self._cut_after
         if is_cut:
-            self._before_cut = self._size
-            self._cut(max(accepted, 1), pause_s, by_quota=by_quota)
-            self._told_nothing = False
-        if accepted < 1:
-            self._take_back_cut()
-        elif not (is_cut or self._told_nothing) and self._rate is None and accepted < self._ceiling:
-            self._ceiling = float(accepted)
-            self._size = min(self._size, max(1.0, CUT * accepted))
+            self._cut(accepted, pause_s, by_quota=by_quota)
+            self._cut_at, self._cut_after = self._clock(), self._sent
+        else:
+            self._cut_more(accepted)
+        self._refused += 1
         return is_cut
 
-    def _take_back_cut(self) -> None:
-        """Not even one call was accepted: that says nothing of how many are, only that it's too early."""
-        self._told_nothing = True
-        self._size = max(1.0, self._before_cut / 2)
-        self._ceiling = float(self._most)
-
     def _cut(self, accepted: int, pause_s: float, *, by_quota: bool) -> None:
-        now = self._clock()
-        if by_quota and self._counts_over_time(accepted):
-            # The endpoint had as little left to give at the last refusal as it has now.
-            learnt = max(self._sent - 1, 1) / (now - self._cut_at)
-            self._rate = max(learnt, CUT * (self.rate or 0.0))
+        """Of calls that have not come back, none counts as refused until it is."""
+        last = Mark(self._cut_at, self._cut_after - self._refused)
+        mark = Mark(self._clock(), self._sent - self._refused - 1)
+        if self._rate is None:
+            self._cut_calls(accepted, last, mark, pause_s, by_quota=by_quota)
+        elif not self._rate.is_known and self._rate.tells(mark) and self._is_capacity(accepted):
+            self._rate = None
+            self._cut_size(accepted, pause_s)
+            self._size = self._ceiling  # it was found twice
         else:
-            found_again = accepted >= self._ceiling and not self._opening
-            hold_s = 2 * self._hold_s if found_again else pause_s / PROBE_COST
-            self._hold_s = min(max(hold_s, SHORTEST_HOLD_S), LONGEST_HOLD_S)
-            self._ceiling = float(accepted)
-            self._settle(max(1.0, CUT * accepted))
-            self._probe_at = now + self._hold_s
-            self._step = 1.0
-        self._cut_at = now
-        self._sent = 0
+            self._rate.refused(mark, self._sent_since, pause_s)
 
-    def _counts_over_time(self, accepted: int) -> bool:
-        return self._rate is not None or (self._cut_at > -math.inf and accepted < self._ceiling - 1)
+    def _cut_calls(self, accepted: int, last: Mark, mark: Mark, pause_s: float, *, by_quota: bool) -> None:
+        if by_quota and self._cut_at == -math.inf:
+            self._tried, self._tried_after = accepted, self._sent
+            self._rate = LearntRate(mark, self._guess, self._fewest)
+            self._settle(self._most)
+        elif by_quota and accepted < (1 - SAME) * self._tried - 1:
+            # It refuses what it took before: it never counted calls at once.
+            self._tried = 0
+            self._rate = LearntRate(last, self._guess, self._fewest)
+            self._rate.refused(mark, self._sent_since, pause_s)
+            self._settle(self._most)
+        else:
+            self._cut_size(accepted, pause_s)
+
+    def _cut_more(self, accepted: int) -> None:
+        if self._rate:
+            self._rate.refused_too()
+            if self._cut_after == self._tried_after:
+                self._tried = min(self._tried, accepted)
+        elif 1 <= accepted < self._ceiling < self._most:
+            self._ceiling = float(accepted)
+            self._size = min(self._size, max(1.0, CUT * accepted))
+
+    def _is_capacity(self, accepted: int) -> bool:
+        """Whether the trial ended where it began, and that is more than chance and less than all that ever go."""
+        is_same = abs(accepted - self._tried) <= SAME * self._tried
+        return is_same and 1 < accepted < (1 - SAME) * self._most
+
+    def _fewest(self) -> float:
+        """Calls that must have been accepted since the first refusal: fewer leave as many in flight as there were."""
+        return 2 * SAME * self._tried
+
+    def _guess(self) -> float:
+        """Half as many calls a second as would keep the accepted ones in flight."""
+        out_s = self._clock() - (self._opened_at or 0.0)
+        reply_s = self._answered_s / self._answered if self._answered else out_s
+        return max(self._tried, 1) / 2 / max(reply_s, SHORTEST_S)
+
+    def _cut_size(self, accepted: int, pause_s: float) -> None:
+        if accepted < 1:  # that says nothing of how many are accepted, only that it's too early
+            self._ceiling = float(self._most)
+            self._settle(max(1.0, self._size / 2))
+            return
+        self._tried = max(self._tried, accepted)
+        found_again = accepted >= self._ceiling and not self._opening
+        hold_s = 2 * self._hold_s if found_again else pause_s / PROBE_COST
+        self._hold_s = min(max(hold_s, SHORTEST_HOLD_S), LONGEST_HOLD_S)
+        self._ceiling = float(accepted)
+        self._settle(max(1.0, CUT * accepted))
+        self._probe_at = self._clock() + self._hold_s
+        self._step = 1.0
 
     def _settle(self, size: float) -> None:
         self._opening = False

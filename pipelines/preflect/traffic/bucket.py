@@ -23,6 +23,10 @@ class Bucket:
         """Take out so much; a negative amount gives back."""
         self._level = min(self._burst, self._filled() - amount)
 
+    def empty(self, level: float) -> None:
+        """Let it hold so much at most; what is less than nothing is owed."""
+        self._level = min(level, self._filled())
+
     def _filled(self) -> float:
         now = self._clock()
         self._level = min(self._burst, self._level + (now - self._at) * self.rate)

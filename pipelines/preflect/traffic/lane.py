@@ -6,7 +6,6 @@ import asyncio
 import heapq
 import itertools
 import random
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -105,12 +104,22 @@ class Lane:
     Building a request and reading a reply take CPU; they happen outside, so that no place waits for them.
     """
 
-    def __init__(self, limit: AdaptiveLimit, pace: Pace, gate: Gate, meter: CallMeter, rng: random.Random) -> None:
+    def __init__(
+        self,
+        limit: AdaptiveLimit,
+        pace: Pace,
+        gate: Gate,
+        meter: CallMeter,
+        rng: random.Random,
+        *,
+        clock: Callable[[], float],
+    ) -> None:
         self._limit = limit
         self._pace = pace
         self._gate = gate
         self._meter = meter
         self._rng = rng
+        self._clock = clock
         self._lines: list[Line] = []
         self._paused_until = 0.0
         self._episodes_in_row = 0
@@ -164,7 +173,7 @@ class Lane:
             try:
                 reply = await ticket.send()
             except BaseException as error:
-                self._limit.answered()
+                self._limit.answered(ticket.sent)
                 self._tell(line, ticket, error)
                 raise
             try:
@@ -209,7 +218,7 @@ class Lane:
         return picked[1], self._take(picked[1])
 
     def _has_room(self) -> bool:
-        paused_s = self._paused_until - time.monotonic()
+        paused_s = self._paused_until - self._clock()
         if paused_s > 0:
             self._look_again(paused_s)
             return False
@@ -223,6 +232,7 @@ class Lane:
         ticket = line.pop()
         line.in_flight += 1
         ticket.sent = self._limit.sent()
+        self._pace.learn(self._limit.rate)
         for pace in (self._pace, line.pace):
             pace.take(ticket.tokens)
         return ticket
@@ -245,26 +255,29 @@ class Lane:
         told = throttle_pause_s(reply.status, reply.headers, reply.body)
         if told is None:
             self._episodes_in_row = 0
-            self._limit.answered()
+            self._limit.answered(ticket.sent)
             self._pause(exhausted_s(reply.headers, ticket.tokens))
         else:
             self._meter.throttled(line.name)
             self._throttled(ticket, reply, told or exhausted_s(reply.headers, ticket.tokens))
-        self._pace.learn(self._limit.rate)
         self._show()
 
     def _throttled(self, ticket: Ticket, reply: HttpReply, told_s: float) -> None:
-        pause_s = told_s or backoff_s(self._episodes_in_row + 1, self._rng)
+        backoff = backoff_s(self._episodes_in_row + 1, self._rng)
+        # A wait that was told, and after which all is refused again, was too short.
+        pause_s = max(told_s, backoff) if self._episodes_in_row else told_s or backoff
         if self._limit.refused(ticket.sent, pause_s, by_quota=reply.status == TOO_MANY_REQUESTS):
             self._episodes_in_row += 1
+            self._pace.learn(self._limit.rate)
             self._pause(pause_s)
         else:
             self._pause(told_s)
 
     def _pause(self, seconds: float) -> None:
-        until = time.monotonic() + seconds
+        until = self._clock() + seconds
         if seconds and until > self._paused_until:
             self._paused_until = until
+            self._pace.rest(seconds)
             for line in self._lines:
                 self._meter.paused(line.name, seconds)
 

@@ -32,12 +32,18 @@ class Pace:
         return Bucket(rate, max(1.0, BURST_S * rate), self._clock)
 
     def learn(self, rate: float | None) -> None:
-        """The endpoint was found to allow so many requests a second."""
+        """The endpoint was found to allow so many requests a second; None takes that back."""
         if rate is None:
-            return
-        if self._learnt is None:
+            self._learnt = None
+        elif self._learnt is None:
             self._learnt = self._of_requests(rate)
-        self._learnt.rate = rate
+        else:
+            self._learnt.rate = rate
+
+    def rest(self, seconds: float) -> None:
+        """No request goes for so long; at the found rate, what could not go meanwhile is not made up for in a burst."""
+        if self._learnt:
+            self._learnt.empty(1 - seconds * self._learnt.rate)
 
     def wait_s(self, tokens: int) -> float:
         """Seconds until a request of so many tokens may go."""

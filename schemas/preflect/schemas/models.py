@@ -162,8 +162,18 @@ class TransformersStudent(Schema):
     template: Template = "chat"
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     device: str = "auto"
+    """As torch names it; `auto`: every GPU that there is, else the CPU."""
     max_length: int | None = Field(default=None, ge=16)
     """In tokens; None: 1024 for template `gpt2`, else 2048."""
+    batch_tokens: int | None = Field(default=None, ge=1)
+    """Tokens of a batch at most, padding counted; None: 1024 on a CPU, 65536 on a GPU. Halved whenever it doesn't fit
+    into the memory."""
+    attention: str | None = None
+    """As transformers names it, `flash_attention_2` for one; None: what it chooses for the model, mostly `sdpa`."""
+    rescore_band: float = Field(default=0.05, ge=0)
+    """In half precision a score is off by up to 0.03 or so: two that are compared and are nearer than this to each
+    other, and one that is nearer to its threshold, are computed again in float32, by a second copy of the model that is
+    loaded when it's needed. 0: never."""
 
 
 ModelSpec = Annotated[OpenAIModel | SimModel | PpmStudent | TransformersStudent, Field(discriminator="kind")]
