@@ -37,7 +37,7 @@ def scored(dataset: Path, out: Path) -> list[str]:
 def kill_when_kept(command: list[str], lines: Path, rows: int) -> None:
     """Run the command until so many rows are kept, and kill it."""
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        while not lines.exists() or lines.stat().st_size < 250 * rows:
+        while not lines.exists() or lines.stat().st_size < 380 * rows:
             time.sleep(0.1)
         process.kill()
 

@@ -118,3 +118,8 @@ def test_calibration_says_whether_the_student_is_fit_for_these_rows(capsys: CAPT
 def test_calibration_writes_no_file(capsys: CAPTURE) -> None:
     assert main(["score", write(FRANCE), *COLUMNS, "--calibrate", "--out", "scores.csv"]) == 2
     assert "--calibrate scores a sample and writes no file" in capsys.readouterr().err
+
+
+def test_one_student_named_twice_is_asked_once(capsys: CAPTURE) -> None:
+    assert main(["score", write(FRANCE), *COLUMNS, "--student", "ppm", "--student", "ppm", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["rows"]) == 1

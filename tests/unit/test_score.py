@@ -42,6 +42,16 @@ async def test_every_row_comes_out_once_in_its_order_under_its_own_id() -> None:
     assert [scores.id for scores in await scored(ROWS * 130)] == ["a", "2", "3", "4", "5"] * 130
 
 
+@pytest.mark.parametrize("done", range(11))
+async def test_each_student_has_a_line_for_each_row_and_lines_that_are_there_are_left_out(done: int) -> None:
+    students = PpmScorer(PpmStudent()), PpmScorer(PpmStudent(template="wiz"))
+    lines = [scores async for scores in score_dataset(pairs_of_rows(ROWS), *students)]
+    assert [(line.id, line.template) for line in lines] == [
+        (name, template) for name in ("a", "2", "3", "4", "5") for template in ("gpt2", "wiz")
+    ]
+    assert [scores async for scores in score_dataset(pairs_of_rows(ROWS), *students, done=done)] == lines[done:]
+
+
 class SlowOnce(PpmScorer):
     """A student that keeps its answers back until a thousand questions were asked."""
 

@@ -57,7 +57,7 @@ def filter_rows(
     shares = _share("--keep", keep), _share("--pool", pool)
     chosen = Filter(by=by, keep=shares[0], pool=shares[1], embedder=build_embedder(embeddings))
     with progress_shown(quiet=quiet or as_json) as publish:
-        document = _filtered(prepared(rows, spec, publish), chosen, out)
+        document = _filtered(prepared(rows, [spec], publish), chosen, out)
     print_result(document, _text_of(document), as_json=as_json)
 
 
@@ -75,10 +75,10 @@ def _filtered(work: ScoreWork, chosen: Filter, out: Path) -> dict[str, Any]:
     from preflect.cli.score_work import going_on_after
     from preflect.recipes.filter_rows import filter_rows as written
 
-    with going_on_after(out), work.kept(out) as (file, summary):
+    with going_on_after(out), work.kept(out) as (file, tally):
         made = written(work.rows, file.read(), chosen, out)
         file.remove()
-    return {"by": chosen.by, "student": summary.document()["student"], **asdict(made)}
+    return {"by": chosen.by, "student": tally.document()["student"], **asdict(made)}
 
 
 def _text_of(document: dict[str, Any]) -> str:

@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 
 def score(
     path: Annotated[str, typer.Argument(help="A .jsonl, .json, .csv or .parquet file, or hf://org/name.")],
-    student: Annotated[str, typer.Option(metavar="KIND:MODEL", help="ppm, or transformers:FOLDER_OR_NAME.")] = "ppm",
+    student: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND:MODEL",
+            help="ppm, which is the default, or transformers:FOLDER_OR_NAME; several, to see how far they agree.",
+        ),
+    ] = None,
     template: Annotated[str | None, typer.Option(help="vicuna, alpaca, wiz, gpt2 or chat.")] = None,
     dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16.")] = None,
     max_length: Annotated[int | None, typer.Option(min=16, help="In tokens; in bytes for ppm.")] = None,
@@ -55,10 +61,15 @@ def score(
         raise InputError("--calibrate scores a sample and writes no file; leave --out out, or --calibrate")
     if out:
         check_table_path(out)
-    spec = parse_student(student, template=template, dtype=dtype, max_length=max_length)
+    specs = [
+        parse_student(one, template=template, dtype=dtype, max_length=max_length)
+        for one in dict.fromkeys(student or ["ppm"])
+    ]
+    if calibrate and len(specs) > 1:
+        raise InputError(f"--calibrate tries one student at a time; got {len(specs)}, name one")
     rows = dataset_spec(path, column or (), limit)
     with progress_shown(quiet=quiet or as_json) as publish:
-        work = prepared(rows, spec, publish)
+        work = prepared(rows, specs, publish)
         say = _calibrated(work, pairs, seed, as_json=as_json) if calibrate else _carried_out(work, out, as_json=as_json)
     say()
 
@@ -75,11 +86,11 @@ def _carried_out(work: ScoreWork, out: Path | None, *, as_json: bool) -> Callabl
     if out is None:
         return _to_stdout(work, as_json=as_json)
     from preflect.cli.score_work import going_on_after
-    from preflect.cli.scores_out import text_of
+    from preflect.cli.tally import text_of
 
-    with going_on_after(out), work.kept(out) as (file, summary):
+    with going_on_after(out), work.kept(out) as (file, tally):
         file.write_to(out)
-    document = summary.document()
+    document = tally.document()
     return lambda: print_result({"summary": document, "out": str(out)}, text_of(document, out), as_json=as_json)
 
 
@@ -87,13 +98,14 @@ def _to_stdout(work: ScoreWork, *, as_json: bool) -> Callable[[], None]:
     """Lines as the rows come; or one document, of which nothing may be printed before the last row is there."""
     import tempfile
 
-    from preflect.cli.scores_out import print_line, print_rows, text_of
+    from preflect.cli.scores_out import print_line, print_rows
+    from preflect.cli.tally import text_of
 
     if not as_json:
         document = work.hand_over(print_line).document()
         return lambda: print(text_of(document, None), file=sys.stderr)
-    with tempfile.TemporaryDirectory() as folder, work.kept(Path(folder) / "scores.jsonl") as (file, summary):
-        print_rows(summary.document(), file.read())
+    with tempfile.TemporaryDirectory() as folder, work.kept(Path(folder) / "scores.jsonl") as (file, tally):
+        print_rows(tally.document(), file.read())
     return lambda: None
 
 

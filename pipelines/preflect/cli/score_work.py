@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from preflect.adapters.reading import InputSurvey, read_rows, survey
 from preflect.cli.progress import Publish
-from preflect.cli.scores_out import Summary
+from preflect.cli.tally import Tally
 from preflect.engine.progress import RowProgress
 from preflect.engine.rate import Rate
 from preflect.errors import DataError, InterruptedRunError
@@ -52,51 +51,51 @@ def going_on_after(out: Path) -> Generator[None]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreWork:
-    """A dataset that was looked through, and the student that scores it."""
+    """A dataset that was looked through, and the students that score it."""
 
     rows: InputSpec
     found: InputSurvey
-    student: Student
+    students: tuple[Student, ...]
     job: Job
     publish: Publish
 
-    def hand_over(self, take: Take) -> Summary:
+    def hand_over(self, take: Take) -> Tally:
         """Score all rows, and give each away as soon as it is there."""
-        summary = Summary()
-        asyncio.run(self._score(self._pairs(), self.found.rows, summary, take))
-        return summary
+        tally = Tally(len(self.students))
+        asyncio.run(self._score(self._pairs(), self.found.rows, tally, take))
+        return tally
 
     def calibrate(self, count: int, seed: int) -> Calibration:
         """How well the student tells so many pairs from shuffled ones. Raises: DataError: there are none to compare."""
         both = matched_and_shuffled(sample_pairs(self._pairs(), count, seed=seed), seed=seed)
         lines: list[PairScores] = []
-        asyncio.run(self._score(both, len(both), Summary(), lines.append))
+        asyncio.run(self._score(both, len(both), Tally(), lines.append))
         return calibration(lines, seed=seed)
 
     @contextmanager
-    def kept(self, out: Path) -> Generator[tuple[ScoreFile, Summary]]:
+    def kept(self, out: Path) -> Generator[tuple[ScoreFile, Tally]]:
         """All rows scored into the file behind `out`, gone on with where an earlier sitting left it.
 
         Raises: as `open_score_file`.
         """
-        summary = Summary()
+        tally = Tally(len(self.students))
         with open_score_file(out, self.job) as file:
             for scores in file.read():
-                summary.add(scores)
-            asyncio.run(self._score(self._pairs(file.rows), self.found.rows, summary, file.add))
-            yield file, summary
+                tally.add(scores)
+            asyncio.run(self._score(self._pairs(), self.found.rows, tally, file.add))
+            yield file, tally
 
-    def _pairs(self, done: int = 0) -> Iterator[DatasetPair]:
-        return pairs_of_rows(islice(read_rows(self.rows), done, None))
+    def _pairs(self) -> Iterator[DatasetPair]:
+        return pairs_of_rows(read_rows(self.rows))
 
-    async def _score(self, pairs: Iterable[DatasetPair], total: int, summary: Summary, take: Take) -> None:
-        shown = _Shown(self.publish, total)
-        async with aclosing(score_dataset(pairs, self.student)) as scored:
+    async def _score(self, pairs: Iterable[DatasetPair], rows: int, tally: Tally, take: Take) -> None:
+        shown = _Shown(self.publish, rows * len(self.students))
+        async with aclosing(score_dataset(pairs, *self.students, done=tally.lines)) as scored:
             async for scores in scored:
                 take(scores)
-                summary.add(scores)
-                shown.count(summary)
-        shown.show(summary)
+                tally.add(scores)
+                shown.count(tally)
+        shown.show(tally)
 
 
 class _Shown:
@@ -107,39 +106,38 @@ class _Shown:
         self._since = self._next = time.monotonic()
         self._rate = Rate(self._since)
 
-    def count(self, summary: Summary) -> None:
+    def count(self, tally: Tally) -> None:
         """One row more is done."""
         now = time.monotonic()
         self._rate.add(now)
         if now >= self._next:
             self._next = now + _SHOWN_EVERY_S
-            self.show(summary)
+            self.show(tally)
 
-    def show(self, summary: Summary) -> None:
+    def show(self, tally: Tally) -> None:
         """Publish where it stands now."""
         now = time.monotonic()
         self._publish(
             RowProgress(
                 total=self._total,
-                done=summary.rows,
-                unscorable=summary.unscorable,
+                done=tally.lines,
+                unscorable=tally.unscorable,
                 rows_per_s=self._rate.per_second(now),
                 elapsed_s=now - self._since,
             )
         )
 
 
-def prepared(rows: InputSpec, spec: StudentSpec, publish: Publish) -> ScoreWork:
-    """Look through the dataset, then load the student; raises as `surveyed` and `build_student` do."""
+def prepared(rows: InputSpec, specs: Sequence[StudentSpec], publish: Publish) -> ScoreWork:
+    """Look through the dataset, then load the students; raises as `surveyed` and `build_student` do."""
     found = surveyed(rows)
-    student = build_student(spec)
+    students = tuple(map(build_student, specs))
     job: Job = {
         "format": 1,
         "input": found.sha256,
         "columns": rows.model_dump(mode="json")["columns"],
         "limit": rows.limit,
-        "student": student.name,
-        "revision": student.revision,
-        "options": spec.model_dump(mode="json"),
+        "student": [f"{student.name} {student.revision}" for student in students],
+        "options": [spec.model_dump(mode="json") for spec in specs],
     }
-    return ScoreWork(rows=rows, found=found, student=student, job=job, publish=publish)
+    return ScoreWork(rows=rows, found=found, students=students, job=job, publish=publish)

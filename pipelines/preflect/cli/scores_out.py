@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 from preflect.recipes.score import PairScores
 
-_METRICS: Final = ("ifd_ppl", "ifd_loss", "r_ifd_ppl")
+METRICS: Final = ("ifd_ppl", "ifd_loss", "r_ifd_ppl")
 
 
 @dataclass(slots=True)
@@ -50,8 +49,8 @@ class Summary:
     """Counts, medians and shares below 1 of each score, and the reasons where there is none."""
 
     def __init__(self) -> None:
-        self.rows = self.unscorable = 0
-        self._metrics = {name: Metric() for name in _METRICS}
+        self.rows = 0
+        self._metrics = {name: Metric() for name in METRICS}
         self._reasons: Counter[str] = Counter()
         self._student = self._revision = self._template = ""
 
@@ -59,12 +58,16 @@ class Summary:
         """Count one row in."""
         self.rows += 1
         self._student, self._revision, self._template = scores.student, scores.revision, scores.template
-        for name, value in zip(_METRICS, (scores.ifd_ppl, scores.ifd_loss, scores.r_ifd_ppl), strict=True):
+        for name, value in values_of(scores):
             if value is not None:
                 self._metrics[name].add(value)
         if scores.reason:
-            self.unscorable += 1
             self._reasons[scores.reason] += 1
+
+    @property
+    def name(self) -> str:
+        """The student's."""
+        return self._student
 
     def document(self) -> dict[str, Any]:
         """For a machine."""
@@ -80,14 +83,19 @@ class Summary:
         }
 
 
-def text_of(summary: dict[str, Any], out: Path | None) -> str:
+def values_of(scores: PairScores) -> Iterator[tuple[str, float | None]]:
+    """Each metric with its value."""
+    return zip(METRICS, (scores.ifd_ppl, scores.ifd_loss, scores.r_ifd_ppl), strict=True)
+
+
+def summary_text(summary: dict[str, Any]) -> str:
     """The summary for a reader."""
     lines = [f"{summary['rows']:,} rows by {summary['student']} ({summary['template']}, {summary['revision']})"]
-    lines += [_metric_line(summary, metric) for metric in _METRICS if summary["scored"][metric]]
+    lines += [_metric_line(summary, metric) for metric in METRICS if summary["scored"][metric]]
     lines += [f"  {count:,} without a score: {reason}" for reason, count in summary["reasons"].items()]
     if summary["student"] == "ppm":
         lines.append("  ppm is a lexical proxy: it sees shared words and phrases, not meaning")
-    return "\n".join([*lines, *([f"wrote {out}"] if out else [])])
+    return "\n".join(lines)
 
 
 def _metric_line(summary: dict[str, Any], metric: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 import polars as pl
@@ -81,12 +82,15 @@ def pairs_of_rows(rows: Iterable[InputRow | BadRow]) -> Iterator[DatasetPair]:
         yield DatasetPair(id=row.source_id or str(row.number), instruction=instruction, response=response or None)
 
 
-def score_dataset(pairs: Iterable[DatasetPair], student: Student) -> AsyncGenerator[PairScores]:
-    """The scores of every pair, in the order of the input and many at a time; a row that has none says why.
+def score_dataset(pairs: Iterable[DatasetPair], *students: Student, done: int = 0) -> AsyncGenerator[PairScores]:
+    """The scores of every pair by each student, in the order of the input and many at a time; one without says why.
 
+    Args: done is how many of these lines are there already; they are left out.
     A response that occurs again with the same instruction is asked about again: what is alike is the student's affair.
     """
-    return in_order(_scores_of(pair, student) for pair in pairs)
+    rest = islice(pairs, done // len(students), None)
+    asked = islice(((pair, student) for pair in rest for student in students), done % len(students), None)
+    return in_order(_scores_of(pair, student) for pair, student in asked)
 
 
 async def _scores_of(pair: DatasetPair, student: Student) -> PairScores:

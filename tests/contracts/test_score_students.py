@@ -1,0 +1,47 @@
+"""`preflect score` by several students."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from preflect.cli import main
+
+
+def test_two_students_score_each_row_and_are_compared(
+    tiny_lm: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows, out = tmp_path / "rows.jsonl", tmp_path / "scores.parquet"
+    texts = [{"instruction": f"What is the sum of {n} and 30?", "response": f"It is {n + 30}."} for n in range(12)]
+    rows.write_text("".join(json.dumps(row) + "\n" for row in texts), encoding="utf-8")
+    students = ["--student", "ppm", "--student", f"transformers:{tiny_lm('gpt2')}", "--template", "gpt2"]
+    command = ["score", str(rows), *students, "--max-length", "256", "--out", str(out), "--quiet"]
+    assert main([*command, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)["summary"]
+    table = pl.read_parquet(out)
+    ppm, tiny = table.filter(student="ppm"), table.filter(pl.col("student") != "ppm")
+    assert table["id"].to_list() == [str(n // 2 + 1) for n in range(24)]
+    assert (ppm.height, tiny.height, tiny["revision"].n_unique()) == (12, 12, 1)
+    assert [one["rows"] for one in document["students"]] == [12, 12]
+    by_metric = {found["metric"]: found for found in document["agreement"]}
+    assert [*by_metric] == ["ifd_ppl", "ifd_loss", "r_ifd_ppl"]
+    # Polars computes it by ranks of its own.
+    of_both = pl.DataFrame({"a": ppm["ifd_ppl"], "b": tiny["ifd_ppl"]})
+    expected = of_both.select(pl.corr("a", "b", method="spearman")).item()
+    assert by_metric["ifd_ppl"]["spearman"] == pytest.approx(expected)
+    assert by_metric["ifd_ppl"]["rows"] == 12
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    assert said.count("12 rows by ") == 2
+    assert "ppm and " in said
+    assert " % of 12\n" in said
+
+
+def test_one_is_calibrated_at_a_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--student", "ppm", "--student", "transformers:x", "--calibrate"]
+    assert main(["score", str(tmp_path / "rows.jsonl"), *arguments]) == 2
+    assert "--calibrate tries one student at a time; got 2, name one" in capsys.readouterr().err
