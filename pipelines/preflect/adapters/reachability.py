@@ -41,22 +41,26 @@ def check_endpoint(name: str, spec: OpenAIModel, place: Callable[[str], str]) ->
 
 
 def _answer_of(name: str, spec: OpenAIModel, key: str, place: Callable[[str], str]) -> requests.Response:
-    url = spec.base_url.rstrip("/") + "/models"
     try:
-        with requests.Session() as session:
-            session.trust_env = False  # else a line of ~/.netrc would take the key's place
-            proxy = proxy_for(url)
-            return session.get(
-                url,
-                headers={"Authorization": f"Bearer {key}"} if key else {},
-                proxies={"http": proxy, "https": proxy} if proxy else {},
-                timeout=WAIT_S,
-            )
+        return get(spec.base_url.rstrip("/") + "/models", key)
     except requests.RequestException as error:
         raise InputError(
             f"{place('base_url')}: models.{name}.base_url: {spec.base_url} does not answer ({type(error).__name__}); "
             f"start the server or mend the address: --set models.{name}.base_url=http://127.0.0.1:8000/v1"
         ) from error
+
+
+def get(url: str, key: str) -> requests.Response:
+    """What an endpoint answers there, whatever its status. Raises: requests.RequestException: nothing."""
+    with requests.Session() as session:
+        session.trust_env = False  # else a line of ~/.netrc would take the key's place
+        proxy = proxy_for(url)
+        return session.get(
+            url,
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            proxies={"http": proxy, "https": proxy} if proxy else {},
+            timeout=WAIT_S,
+        )
 
 
 def secret_of(name: str, spec: OpenAIModel) -> str:

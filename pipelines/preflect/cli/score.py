@@ -20,10 +20,18 @@ if TYPE_CHECKING:
 
 def score(
     path: Annotated[str, typer.Argument(help="A .jsonl, .json, .csv or .parquet file, or hf://org/name.")],
-    student: Annotated[str, typer.Option(metavar="KIND:MODEL", help="ppm, or transformers:FOLDER_OR_NAME.")] = "ppm",
+    student: Annotated[
+        str, typer.Option(metavar="KIND:MODEL", help="ppm, transformers:FOLDER_OR_NAME, vllm:URL or sglang:URL.")
+    ] = "ppm",
     template: Annotated[str | None, typer.Option(help="vicuna, alpaca, wiz, gpt2 or chat.")] = None,
     dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16.")] = None,
     max_length: Annotated[int | None, typer.Option(min=16, help="In tokens; in bytes for ppm.")] = None,
+    tokenizer: Annotated[
+        str | None, typer.Option(help="For vllm and sglang: a folder or a name on the Hub, as served without.")
+    ] = None,
+    api_key_env: Annotated[
+        str | None, typer.Option(metavar="NAME", help="For vllm and sglang: the variable that holds the key.")
+    ] = None,
     column: Annotated[
         list[str] | None, typer.Option(metavar="FIELD=COLUMN", help="Which column is what: instruction=question.")
     ] = None,
@@ -45,7 +53,14 @@ def score(
 
     if out:
         check_table_path(out)
-    spec = parse_student(student, template=template, dtype=dtype, max_length=max_length)
+    spec = parse_student(
+        student,
+        template=template,
+        dtype=dtype,
+        max_length=max_length,
+        tokenizer=tokenizer,
+        api_key_env=api_key_env,
+    )
     rows = _input(path, column or (), limit)
     with progress_shown(quiet=quiet or as_json) as publish:
         scores = asyncio.run(_all_scores(rows, spec, publish))
