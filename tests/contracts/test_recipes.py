@@ -72,7 +72,7 @@ def test_every_recipe_of_the_readme_is_valid() -> None:
 
 
 def test_the_readme_names_the_port_on_which_each_local_server_listens() -> None:
-    models = [part["models"]["teacher"] for part in blocks_of_the_readme()[1:] if "models" in part]
+    models = [part["models"]["teacher"] for part in blocks_of_the_readme()[1:] if "teacher" in part.get("models", {})]
     local = [OpenAIModel.model_validate(model) for model in models]
     assert {urlsplit(model.base_url).port for model in local} >= {8000, 30000, 11434, 8080}
 

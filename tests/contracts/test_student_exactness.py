@@ -19,13 +19,15 @@ from hypothesis import strategies as st
 from preflect.adapters.causal_lm import CausalLm
 from preflect.adapters.device_pool import DevicePool
 from preflect.adapters.lm_head import Head, token_costs
+from preflect.adapters.prompt_logprobs import PromptLogprobsScorer
 from preflect.adapters.transformers import TransformersScorer
 from preflect.ports import NllPair, ScoreQuery, Student
-from preflect.schemas import TransformersStudent
+from preflect.schemas import PromptLogprobsStudent, TransformersStudent
 from preflect.schemas.models import Template
 from preflect.scoring.spans import Pass
 
 from .conftest import TinyKind
+from .logprob_servers import address_of
 from .reference_student import Expected, ReferenceStudent
 
 Backend = Callable[[Path, Template, int], Student]
@@ -41,10 +43,22 @@ def transformers(dtype: str, batch_tokens: int | None = None, attention: str | N
     return build
 
 
+def behind(style: str) -> Backend:
+    def build(folder: Path, template: Template, max_length: int) -> Student:
+        given = {"server": "sglang" if style == "sglang" else "vllm", "base_url": address_of(style, folder)}
+        options = {"template": template, "max_length": max_length}
+        return PromptLogprobsScorer(PromptLogprobsStudent.model_validate({**given, **options}))
+
+    return build
+
+
 BACKENDS: Final[Mapping[str, tuple[Backend, float]]] = {
     "transformers float32": (transformers("float32"), 1e-5),
     "transformers float32, batches of one": (transformers("float32", 1), 1e-5),
     "transformers float32, eager attention": (transformers("float32", 4000, "eager"), 1e-5),
+    "prompt-logprobs of vllm": (behind("vllm"), 1e-5),
+    "prompt-logprobs of vllm, echoed": (behind("echo"), 1e-5),
+    "prompt-logprobs of sglang": (behind("sglang"), 1e-5),
     "transformers bfloat16": (transformers("bfloat16"), 0.04),
     "transformers float16": (transformers("float16"), 0.04),
 }

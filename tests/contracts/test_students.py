@@ -11,9 +11,12 @@ from typing import Literal
 import pytest
 
 from preflect.adapters.ppm import PpmScorer
+from preflect.adapters.prompt_logprobs import PromptLogprobsScorer
 from preflect.adapters.transformers import TransformersScorer
 from preflect.ports import NllPair, ScoreQuery, Student
-from preflect.schemas import PpmStudent, TransformersStudent
+from preflect.schemas import PpmStudent, PromptLogprobsStudent, TransformersStudent
+
+from .logprob_servers import address_of
 
 Build = Callable[[int], Student]
 """From the longest text that the student reads, in its own tokens."""
@@ -22,13 +25,18 @@ QUESTION = "What is the sum of 12 and 30?"
 ANSWER = "The sum of 12 and 30 is 42."
 
 
-@pytest.fixture(params=["ppm", "ppm vicuna", "llama alpaca", "llama chat", "gpt2 gpt2"])
+@pytest.fixture(params=["ppm", "ppm vicuna", "llama alpaca", "llama chat", "gpt2 gpt2", "vllm llama", "sglang gpt2"])
 def build(request: pytest.FixtureRequest, tiny_lm: Callable[[str], Path]) -> Build:
     match str(request.param).split():
         case ["ppm"]:
             return lambda longest: PpmScorer(PpmStudent(max_length=longest))
         case ["ppm", *_]:
             return lambda longest: PpmScorer(PpmStudent(max_length=longest, template="vicuna"))
+        case ["vllm" | "sglang" as server, kind]:
+            url = address_of(server, tiny_lm(kind))
+            return lambda longest: PromptLogprobsScorer(
+                PromptLogprobsStudent(server=server, base_url=url, template="alpaca", max_length=longest)
+            )
         case [kind, "alpaca"]:
             folder = str(tiny_lm(kind))
             return lambda longest: TransformersScorer(

@@ -118,6 +118,7 @@ class LengthStudent:
     name: str = "length"
     revision: str = "1"
     template: str = "gpt2"
+    noise: float = 0.0
     asked: list[str] = field(default_factory=list[str])
 
     async def score(self, query: ScoreQuery) -> NllPair:

@@ -16,7 +16,7 @@ from preflect.errors import InputError
 from preflect.ports import NllPair, ScoreQuery
 from preflect.recipes.score import SCORE_SCHEMA, PairScores, pairs_of_rows, score_dataset
 from preflect.recipes.students import build_student, parse_student
-from preflect.schemas import Message, PpmStudent, TransformersStudent
+from preflect.schemas import Message, PpmStudent, PromptLogprobsStudent, TransformersStudent
 from preflect.scoring import ifd_loss, ifd_ppl, r_ifd_ppl
 
 ROWS: list[InputRow | BadRow] = [
@@ -152,10 +152,21 @@ def test_a_student_is_named_by_kind_and_model() -> None:
     assert parse_student("transformers:C:/models/x", template="alpaca").model_dump()["model"] == "C:/models/x"
 
 
+def test_a_server_is_named_by_its_kind_and_address() -> None:
+    spec = parse_student("vllm:http://127.0.0.1:8000/v1", tokenizer="a/b", api_key_env="KEY", template="wiz")
+    assert spec == PromptLogprobsStudent(
+        server="vllm", base_url="http://127.0.0.1:8000/v1", tokenizer="a/b", api_key_env="KEY", template="wiz"
+    )
+    assert parse_student("sglang:http://h").model_dump()["server"] == "sglang"
+
+
 @pytest.mark.parametrize(
     ("text", "options", "message"),
     [
-        ("gpt4", {}, "student 'gpt4' is not one of ppm, transformers:FOLDER or transformers:ORG/NAME"),
+        ("gpt4", {}, "is not one of ppm, transformers:FOLDER, transformers:ORG/NAME, vllm:URL or sglang:URL"),
+        ("vllm:", {}, "is not one of"),
+        ("sglang:localhost", {}, "base_url of a student of kind sglang: .*an address such as http"),
+        ("vllm:http://h/v1", {"dtype": "bfloat16"}, "a student of kind vllm has no option dtype"),
         ("transformers:", {}, "is not one of"),
         ("ppm:x", {}, "is not one of"),
         ("ppm", {"template": "chat"}, "template of a student of kind ppm: Input should be 'vicuna', .* got 'chat'"),

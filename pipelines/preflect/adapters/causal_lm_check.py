@@ -6,7 +6,6 @@ A tokenizer that does not belong to its model gives likelihoods without any erro
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -14,21 +13,13 @@ import torch
 
 from preflect.adapters.causal_lm import CausalLm
 from preflect.adapters.lm_head import token_costs
+from preflect.adapters.student_check import check_losses, check_tokenizer, plain_texts
 from preflect.adapters.tokenizer import HubTokenizer
 from preflect.errors import InputError
 from preflect.scoring.spans import Pass
 
 _log = logging.getLogger(__name__)
 
-_PLAIN: Final = (
-    "The train to the coast leaves at nine in the morning and arrives shortly before noon.",
-    "Most people drink a glass of water when they are thirsty.",
-)
-_ABOVE_CHANCE: Final = 1.02
-"""A loss in units of the loss of guessing: an untrained model is at 1, or a little above by the spread of its weights.
-
-A trained one whose tokens mean something else to the tokenizer is sure of the wrong thing, and far above.
-"""
 _TOLERANCE: Final = 1e-3
 _TOLERANCE_HALF: Final = 0.05
 
@@ -41,55 +32,19 @@ def check_causal_lm(lm: CausalLm, tokenizer: HubTokenizer) -> None:
     Raises: InputError: ids outside the embedding, ids that do not decode to the text, losses above those of guessing,
     or losses that depend on what follows a text.
     """
-    check_tokenizer(lm, tokenizer)
-    texts = _texts(tokenizer)
+    check_tokenizer(lm.name, tokenizer, lm.embeddings)
+    texts = plain_texts(tokenizer)
     alone = [_mean_cost(lm.logits([ids])[0], ids) for ids in texts]
-    _check_losses(lm, alone)
+    check_losses(lm.name, alone, lm.embeddings)
     _check_padding(lm, texts, alone)
     if not _head_agrees(lm, texts, alone):
         _log.info("the head of student %s cannot be used by itself: it gives its own logits, slower", lm.name)
         lm.use_own_logits()
 
 
-def check_tokenizer(lm: CausalLm, tokenizer: HubTokenizer) -> None:
-    """What the tokenizer can show without the model's weights.
-
-    Raises: InputError: ids outside the embedding, or ids that do not decode to the text.
-    """
-    highest = max(tokenizer.vocabulary - 1, *(max(ids) for ids in _texts(tokenizer)))
-    if highest >= lm.embeddings:
-        raise InputError(
-            f"student {lm.name!r}: its tokenizer has ids up to {highest}, its model knows {lm.embeddings}; "
-            "put the tokenizer that the model was trained with beside it"
-        )
-    for text, ids in zip(_PLAIN, tokenizer.encode(_PLAIN), strict=True):
-        decoded = tokenizer.decode(ids)
-        if decoded.strip() != text:
-            raise InputError(
-                f"student {lm.name!r}: its tokenizer reads {text!r} back as {decoded!r}; the tokenizer's class or "
-                "files are not the model's own"
-            )
-
-
-def _texts(tokenizer: HubTokenizer) -> list[list[int]]:
-    return [[*tokenizer.leading, *ids] for ids in tokenizer.encode(_PLAIN)]
-
-
 def _mean_cost(logits: torch.Tensor, ids: Sequence[int]) -> float:
     targets = torch.tensor(ids[1:], device=logits.device)
     return token_costs(logits[: len(ids) - 1], targets).double().mean().item()
-
-
-def _check_losses(lm: CausalLm, costs: Sequence[float]) -> None:
-    loss, chance = sum(costs) / len(costs), math.log(lm.embeddings)
-    # Written so that a NaN fails too.
-    if not loss <= chance * _ABOVE_CHANCE:
-        raise InputError(
-            f"student {lm.name!r}: plain English costs {loss:.2f} nats per token, guessing costs {chance:.2f}; "
-            "tokenizer and model do not belong together, or the weights are damaged"
-        )
-    if loss >= chance:
-        _log.warning("student %s is no better than guessing (%.2f nats per token): is it trained?", lm.name, loss)
 
 
 def _check_padding(lm: CausalLm, texts: Sequence[Sequence[int]], alone: Sequence[float]) -> None:

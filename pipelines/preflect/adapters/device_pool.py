@@ -14,7 +14,7 @@ from preflect.errors import DeviceFullError
 from preflect.scoring.spans import Pass
 
 _log = logging.getLogger(__name__)
-_REMEMBERED: Final = 65_536
+REMEMBERED: Final = 65_536
 """Results kept: the pairs of one sample share their bare texts, and come by again at its later stages."""
 
 
@@ -62,7 +62,7 @@ class _Wanted:
 class DevicePool:
     """Hands sequences to whichever device is free, the longest first; nothing waits for a batch to fill."""
 
-    def __init__(self, devices: Sequence[Device], *, remembered: int = _REMEMBERED) -> None:
+    def __init__(self, devices: Sequence[Device], *, remembered: int = REMEMBERED) -> None:
         self._lock = threading.Lock()
         self._waiting: list[_Wanted] = []
         self._in_work: dict[bytes, _Wanted] = {}

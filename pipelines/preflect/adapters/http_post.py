@@ -11,7 +11,7 @@ import ssl
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -56,13 +56,21 @@ async def open_post(url: str, headers: Mapping[str, str]) -> AsyncGenerator[Http
         yield HttpPost(session, url)
 
 
-async def look_at(url: str, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str]]:
-    """Status and headers of the answer to a GET, by the way that posts take.
+class Look(NamedTuple):
+    """What an endpoint answers to a GET."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+async def look_at(url: str, headers: Mapping[str, str]) -> Look:
+    """The answer to a GET, by the way that posts take.
 
     Raises: aiohttp.ClientError, OSError; ValueError for an address or a proxy that this client can't use.
     """
     async with _session(url, headers) as session, session.get(url, proxy=proxy_for(url)) as answer:
-        return answer.status, answer.headers
+        return Look(answer.status, answer.headers, await answer.read())
 
 
 def _session(url: str, headers: Mapping[str, str]) -> aiohttp.ClientSession:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
@@ -11,13 +11,15 @@ from typing import Any, Final, TypeVar
 import aiohttp
 
 from preflect.adapters.environment import secret
-from preflect.adapters.http_post import look_at
+from preflect.adapters.http_post import Look, look_at
 from preflect.errors import InputError
 from preflect.schemas import OpenAIModel
 
 T = TypeVar("T")
 
 WAIT_S: Final = 10.0
+NO_ANSWER: Final = (aiohttp.ClientError, OSError, ValueError)
+"""What is raised where nothing answers, or the address is none."""
 
 SIMULATED: Final = "x-preflect-simulated"
 """The header by which the simulated endpoint marks all that it says, wherever it runs."""
@@ -34,7 +36,7 @@ def check_endpoint(name: str, spec: OpenAIModel, place: Callable[[str], str]) ->
         key = secret_of(name, spec)
     except InputError as error:
         raise InputError(f"{place('api_key_env')}: {error}") from error
-    code, headers = _answer_of(name, spec, key, place)
+    code, headers, _ = _answer_of(name, spec, key, place)
     if code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         where, said = place("api_key_env"), f"models.{name}: {spec.base_url} refuses"
         status = f"HTTP {code}"
@@ -46,16 +48,20 @@ def check_endpoint(name: str, spec: OpenAIModel, place: Callable[[str], str]) ->
     return SIMULATED in headers
 
 
-def _answer_of(name: str, spec: OpenAIModel, key: str, place: Callable[[str], str]) -> tuple[int, Mapping[str, str]]:
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
-    look = asyncio.wait_for(look_at(spec.base_url.rstrip("/") + "/models", headers), WAIT_S)
+def _answer_of(name: str, spec: OpenAIModel, key: str, place: Callable[[str], str]) -> Look:
     try:
-        return _result_of(look)
-    except (aiohttp.ClientError, OSError, ValueError) as error:
+        return get(spec.base_url.rstrip("/") + "/models", key)
+    except NO_ANSWER as error:
         raise InputError(
             f"{place('base_url')}: models.{name}.base_url: {spec.base_url} does not answer ({type(error).__name__}); "
             f"start the server or mend the address: --set models.{name}.base_url=http://127.0.0.1:8000/v1"
         ) from error
+
+
+def get(url: str, key: str) -> Look:
+    """What an endpoint answers there, whatever its status. Raises: one of `NO_ANSWER`."""
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    return _result_of(asyncio.wait_for(look_at(url, headers), WAIT_S))
 
 
 def _result_of(look: Coroutine[Any, Any, T]) -> T:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
-from preflect.adapters.device_pool import DevicePool
+from preflect.adapters.device_pool import Asker
 from preflect.errors import UnscorableError
 from preflect.ports import NllPair, ScoreQuery
 from preflect.scoring.ifd import no_score
@@ -20,16 +20,25 @@ from preflect.scoring.spans import Pass
 _CHARS_PER_TOKEN: Final = 3
 """Roughly, to know when a window is full before it is tokenised."""
 
+
+class Pool(Protocol):
+    """Who has sequences computed."""
+
+    def ask(self, asked: Iterable[tuple[Pass, Asker]]) -> None:
+        """Have every sequence computed, a sequence that is asked for again not again, and its asker told."""
+        ...
+
+
 LayOut = Callable[[Sequence[ScoreQuery]], Sequence[Laid]]
 
 
 class ScoringService:
-    """Gathers questions in windows, lays each window's texts out at once, and leaves the sequences to the devices.
+    """Gathers questions in windows, lays each window's texts out at once, and leaves the sequences to a pool.
 
     It may be asked from several event loops.
     """
 
-    def __init__(self, lay_out: LayOut, pool: DevicePool, *, window_tokens: int, patience_s: float = 0.02) -> None:
+    def __init__(self, lay_out: LayOut, pool: Pool, *, window_tokens: int, patience_s: float = 0.02) -> None:
         """Args: a window closes when it holds about `window_tokens`, or `patience_s` after its first question."""
         self._lay_out = lay_out
         self._pool = pool

@@ -100,6 +100,17 @@ def load_tokenizer(model: str, revision: str | None) -> HubTokenizer:
         ) from error
 
 
+def load_known_ids(model: str, revision: str | None) -> int | None:
+    """How many ids the model has an embedding for, by the configuration beside it; None where there is none."""
+    from transformers import AutoConfig  # noqa: PLC0415  # heavy
+
+    try:
+        config = cast("Any", AutoConfig).from_pretrained(model, revision=revision)
+        return config.get_text_config().vocab_size
+    except (OSError, ValueError, KeyError, AttributeError):
+        return None
+
+
 def _turn(message: Message) -> dict[str, Any]:
     calls = [
         {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _arguments(call.arguments)}}

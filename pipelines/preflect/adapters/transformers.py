@@ -12,18 +12,17 @@ from typing import TYPE_CHECKING, Final
 
 from preflect.adapters.device_pool import DevicePool
 from preflect.adapters.scoring_service import ScoringService
+from preflect.adapters.student_check import check_tokenizer
 from preflect.adapters.tokenizer import load_tokenizer
 from preflect.errors import InputError, MissingPartError
 from preflect.ports import NllPair, ScoreQuery
 from preflect.schemas import TransformersStudent
-from preflect.scoring.sequences import Layout
+from preflect.scoring.sequences import Layout, longest
 
 if TYPE_CHECKING:
     from preflect.adapters.causal_lm import CausalLm
 
 _log = logging.getLogger(__name__)
-_GPT2_LENGTH: Final = 1024
-_LENGTH: Final = 2048
 
 
 class TransformersScorer:
@@ -78,7 +77,7 @@ def check_transformers(spec: TransformersStudent) -> None:
 def _loaded(spec: TransformersStudent, *, weights: bool = True) -> tuple[list[CausalLm], Layout]:
     """The model on its devices and how its texts are laid out, checked as far as they are there."""
     _see_that_parts_are_there()
-    from preflect.adapters.causal_lm_check import check_causal_lm, check_tokenizer  # noqa: PLC0415  # heavy
+    from preflect.adapters.causal_lm_check import check_causal_lm  # noqa: PLC0415  # heavy
     from preflect.adapters.causal_lm_loading import load_causal_lms  # noqa: PLC0415
 
     lms = load_causal_lms(spec, weights=weights)
@@ -86,11 +85,14 @@ def _loaded(spec: TransformersStudent, *, weights: bool = True) -> tuple[list[Ca
     layout = Layout(
         encoder=tokenizer,
         template=spec.template,
-        max_length=_max_length(spec, lms[0].positions),
+        max_length=longest(spec.model, spec.template, spec.max_length, lms[0].positions),
         known_ids=lms[0].embeddings,
     )
     for lm in lms:
-        (check_causal_lm if weights else check_tokenizer)(lm, tokenizer)
+        if weights:
+            check_causal_lm(lm, tokenizer)
+        else:
+            check_tokenizer(lm.name, tokenizer, lm.embeddings)
     if spec.template == "chat":
         tokenizer.check_chat_template()
     return lms, layout
@@ -120,15 +122,3 @@ def _public_name(model: str) -> str:
 def _revision(spec: TransformersStudent, lm: CausalLm) -> str:
     revision = spec.revision or lm.fingerprint()
     return revision if spec.dtype == "float32" else f"{revision}+{spec.dtype}"
-
-
-def _max_length(spec: TransformersStudent, positions: int | None) -> int:
-    usual = _GPT2_LENGTH if spec.template == "gpt2" else _LENGTH
-    if positions is None:
-        return spec.max_length or usual
-    if spec.max_length and spec.max_length > positions:
-        raise InputError(
-            f"max_length {spec.max_length} is more than the {positions} positions of student {spec.model!r}; "
-            f"set it to {positions} or less, or leave it out"
-        )
-    return spec.max_length or min(usual, positions)

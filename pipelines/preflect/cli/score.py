@@ -24,12 +24,18 @@ def score(
         list[str] | None,
         typer.Option(
             metavar="KIND:MODEL",
-            help="ppm, which is the default, or transformers:FOLDER_OR_NAME; several, to see how far they agree.",
+            help="ppm, which is the default, transformers:FOLDER_OR_NAME, vllm:URL or sglang:URL; several to compare.",
         ),
     ] = None,
     template: Annotated[str | None, typer.Option(help="vicuna, alpaca, wiz, gpt2 or chat.")] = None,
     dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16.")] = None,
     max_length: Annotated[int | None, typer.Option(min=16, help="In tokens; in bytes for ppm.")] = None,
+    tokenizer: Annotated[
+        str | None, typer.Option(help="For vllm and sglang: a folder or a name on the Hub, as served without.")
+    ] = None,
+    api_key_env: Annotated[
+        str | None, typer.Option(metavar="NAME", help="For vllm and sglang: the variable that holds the key.")
+    ] = None,
     column: Annotated[
         list[str] | None, typer.Option(metavar="FIELD=COLUMN", help="Which column is what: instruction=question.")
     ] = None,
@@ -62,7 +68,14 @@ def score(
     if out:
         check_table_path(out)
     specs = [
-        parse_student(one, template=template, dtype=dtype, max_length=max_length)
+        parse_student(
+            one,
+            template=template,
+            dtype=dtype,
+            max_length=max_length,
+            tokenizer=tokenizer,
+            api_key_env=api_key_env,
+        )
         for one in dict.fromkeys(student or ["ppm"])
     ]
     if calibrate and len(specs) > 1:

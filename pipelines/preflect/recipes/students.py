@@ -9,38 +9,53 @@ from pydantic import TypeAdapter, ValidationError
 from preflect.errors import InputError, MissingPartError
 from preflect.ports import Embedder, Student
 from preflect.recipes.locate import Source
-from preflect.schemas import PpmStudent, Recipe, StudentSpec, TransformersStudent
+from preflect.schemas import ModelSpec, PpmStudent, PromptLogprobsStudent, Recipe, StudentSpec, TransformersStudent
 
 _SPEC: Final[TypeAdapter[StudentSpec]] = TypeAdapter(StudentSpec)
-_KINDS: Final = "ppm, transformers:FOLDER or transformers:ORG/NAME"
+_KINDS: Final = "ppm, transformers:FOLDER, transformers:ORG/NAME, vllm:URL or sglang:URL"
+_SERVERS: Final = frozenset({"vllm", "sglang"})
 
 
 def parse_student(
-    text: str, *, template: str | None = None, dtype: str | None = None, max_length: int | None = None
+    text: str,
+    *,
+    template: str | None = None,
+    dtype: str | None = None,
+    max_length: int | None = None,
+    tokenizer: str | None = None,
+    api_key_env: str | None = None,
 ) -> StudentSpec:
     """The student that `KIND:MODEL` names, with those options that are not None.
 
     Raises: InputError: an unknown kind, a missing model, or an option that this kind does not have.
     """
     kind, _, model = text.partition(":")
-    if kind not in {"ppm", "transformers"} or (kind == "transformers") != bool(model):
+    if kind not in {"ppm", "transformers", *_SERVERS} or (kind == "ppm") == bool(model):
         raise InputError(f"student {text!r} is not one of {_KINDS}")
-    given = {"model": model or None, "template": template, "dtype": dtype, "max_length": max_length}
+    named = {"kind": kind, "model": model or None}
+    if kind in _SERVERS:
+        named = {"kind": "prompt-logprobs", "server": kind, "base_url": model}
+    options = {"template": template, "dtype": dtype, "max_length": max_length}
+    given = {**named, **options, "tokenizer": tokenizer, "api_key_env": api_key_env}
     try:
-        return _SPEC.validate_python({"kind": kind, **{k: v for k, v in given.items() if v is not None}})
+        return _SPEC.validate_python({key: value for key, value in given.items() if value is not None})
     except ValidationError as error:
         raise InputError("; ".join(_complaint(kind, e["loc"], e["msg"], e["input"]) for e in error.errors())) from error
 
 
 def build_student(spec: StudentSpec) -> Student:
-    """The student itself; one of kind `transformers` is loaded and checked here, which takes seconds.
+    """The student itself; one that is a language model is loaded or asked, and checked, here, which takes seconds.
 
-    Raises: MissingPartError: its packages are not installed; InputError: its model is not usable.
+    Raises: MissingPartError: its packages are not installed; InputError: its model or its server is not usable.
     """
     if isinstance(spec, PpmStudent):
         from preflect.adapters.ppm import PpmScorer  # noqa: PLC0415  # not every run has a student
 
         return PpmScorer(spec)
+    if isinstance(spec, PromptLogprobsStudent):
+        from preflect.adapters.prompt_logprobs import PromptLogprobsScorer  # noqa: PLC0415  # most runs have no use
+
+        return PromptLogprobsScorer(spec)
     from preflect.adapters.transformers import TransformersScorer  # noqa: PLC0415  # its libraries are an extra
 
     return TransformersScorer(spec)
@@ -64,20 +79,31 @@ def build_embedder(text: str) -> Embedder:
 
 
 def check_students(recipe: Recipe, source: Source) -> None:
-    """See that every student which a stage will ask can be had, without loading its weights.
+    """See that every student which a stage will ask can be had: without loading weights, but servers are asked.
 
-    Raises: MissingPartError: its packages are not installed; InputError: model, tokenizer or template is unusable.
+    Raises: MissingPartError: its packages are not installed; InputError: model, server, tokenizer or template is
+    unusable.
     """
     used = {name for stage in recipe.stages for name in stage.model_names}
     for name, model in recipe.models.items():
-        if name not in used or not isinstance(model, TransformersStudent):
+        if name not in used:
             continue
+        try:
+            _check(model)
+        except (InputError, MissingPartError) as error:
+            key = "base_url" if isinstance(model, PromptLogprobsStudent) else "model"
+            raise type(error)(f"{source.place(('models', name, key))}: models.{name}: {error}") from error
+
+
+def _check(model: ModelSpec) -> None:
+    if isinstance(model, TransformersStudent):
         from preflect.adapters.transformers import check_transformers  # noqa: PLC0415  # its libraries are an extra
 
-        try:
-            check_transformers(model)
-        except (InputError, MissingPartError) as error:
-            raise type(error)(f"{source.place(('models', name, 'model'))}: models.{name}: {error}") from error
+        check_transformers(model)
+    elif isinstance(model, PromptLogprobsStudent):
+        from preflect.adapters.prompt_logprobs import check_prompt_logprobs  # noqa: PLC0415  # most runs have no use
+
+        check_prompt_logprobs(model)
 
 
 def _complaint(kind: str, place: tuple[int | str, ...], message: str, got: object) -> str:

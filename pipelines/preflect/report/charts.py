@@ -48,7 +48,7 @@ STEPS: Final = tuple(f"var(--step-{step})" for step in range(1, 6))
 
 def warm_up() -> None:
     """Start the engine that draws, which takes a second, in a thread beside other work."""
-    smallest = {"data": {"values": []}, "mark": "bar"}
+    smallest: dict[str, Any] = {"data": {"values": []}, "mark": "bar"}
     Thread(target=vl_convert.vegalite_to_svg, args=(smallest,), name="preflect-charts").start()
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
-from preflect.errors import UnscorableError
+from preflect.errors import InputError, UnscorableError
 from preflect.ports import ScoreQuery
 from preflect.schemas import Conversation, Message
 from preflect.schemas.models import Template
@@ -16,6 +16,9 @@ from preflect.scoring.templates import TEMPLATES, PromptTemplate, prompt_and_tar
 Ids = Sequence[int]
 Laid = tuple[Pass, Pass] | UnscorableError
 """The conditioned and the unconditioned pass of a query, or why there are none."""
+
+_GPT2_LENGTH: Final = 1024
+_LENGTH: Final = 2048
 
 
 class TextEncoder(Protocol):
@@ -102,3 +105,20 @@ class Layout:
     def _chat_prompt(self, instruction: str, input_text: str | None) -> str:
         content = f"{instruction}\n\n{input_text}" if input_text else instruction
         return self.encoder.chat_turns((Message(role="user", content=content),))
+
+
+def longest(student: str, template: Template, wanted: int | None, positions: int | None) -> int:
+    """How far a student reads, in tokens: as far as is wanted, else as far as its template's original did.
+
+    Args: positions is the longest sequence that its model takes; None where that is not known.
+    Raises: InputError: more is wanted.
+    """
+    usual = _GPT2_LENGTH if template == "gpt2" else _LENGTH
+    if positions is None:
+        return wanted or usual
+    if wanted and wanted > positions:
+        raise InputError(
+            f"max_length {wanted} is more than the {positions} positions of student {student!r}; "
+            f"set it to {positions} or less, or leave it out"
+        )
+    return wanted or min(usual, positions)

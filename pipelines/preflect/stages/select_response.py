@@ -62,12 +62,12 @@ class SelectResponse:
             score_pair(*pair, "forward", known=known, threshold=self.threshold),
             score_pair(*pair, "reverse", known=known, threshold=of_reverse),
         )
-        scores = {of_metric(reverse, "r_ifd_ppl"): of_reverse, of_metric(forward, self.metric): self.threshold}
+        scores = ((of_metric(reverse, "r_ifd_ppl"), of_reverse), (of_metric(forward, self.metric), self.threshold))
         scored = with_new_scores(sample, *forward, *reverse)
-        if all(score.value is not None and score.value < bound for score, bound in scores.items()):
+        if all(score.value is not None and score.value < bound for score, bound in scores):
             return scored
-        numbers = ", ".join(f"{score.metric} {shown(score)}" for score in scores)
-        bounds = " and ".join(dict.fromkeys(f"{bound:g}" for bound in scores.values()))
+        numbers = ", ".join(f"{score.metric} {shown(score)}" for score, _ in scores)
+        bounds = " and ".join(dict.fromkeys(f"{bound:g}" for _, bound in scores))
         detail = f"{numbers}; both must be below {bounds}"
         return Dropped(sample.reject(self.name, "filter", "not_admitted", detail), scored)
 

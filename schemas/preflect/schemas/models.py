@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 
 from preflect.schemas.base import Schema
 
@@ -69,6 +69,19 @@ class BatchOptions(Schema):
     """US dollars per million tokens; None: half the model's price."""
 
 
+def _without_secrets(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("an address such as http://127.0.0.1:8000/v1 is wanted")
+    if parts.username or parts.password:
+        raise ValueError("no user or password may stand in it: it's written to files; use api_key_env")
+    return url
+
+
+Address = Annotated[str, AfterValidator(_without_secrets)]
+"""Where a server answers, without any secret in it."""
+
+
 class OpenAIModel(ChatModelSpec):
     """Any OpenAI-compatible endpoint."""
 
@@ -78,19 +91,9 @@ class OpenAIModel(ChatModelSpec):
     """`batch`: through the endpoint's Batch API, within a day and at half the price; `timeout_s` and the limits on what
     is in flight or asked per minute don't apply."""
     batch: BatchOptions = BatchOptions()
-    base_url: str = "https://api.openai.com/v1"
+    base_url: Address = "https://api.openai.com/v1"
     api_key_env: str | None = None
     """Name of the environment variable that holds the key; None where the server wants none."""
-
-    @field_validator("base_url")
-    @classmethod
-    def _is_an_address_without_secrets(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("an address such as http://127.0.0.1:8000/v1 is wanted")
-        if parts.username or parts.password:
-            raise ValueError("no user or password may stand in it: it's written to files; use api_key_env")
-        return url
 
 
 class FaultRates(Schema):
@@ -176,5 +179,32 @@ class TransformersStudent(Schema):
     loaded when it's needed. 0: never."""
 
 
-ModelSpec = Annotated[OpenAIModel | SimModel | PpmStudent | TransformersStudent, Field(discriminator="kind")]
-StudentSpec = Annotated[PpmStudent | TransformersStudent, Field(discriminator="kind")]
+class PromptLogprobsStudent(Schema):
+    """A causal language model behind a server that says how likely each token of a prompt is."""
+
+    kind: Literal["prompt-logprobs"] = "prompt-logprobs"
+    server: Literal["vllm", "sglang"] = "vllm"
+    """In whose way it's asked."""
+    base_url: Address
+    """With or without `/v1` at its end."""
+    model: str | None = None
+    """The model's name at the server; None: the one that it serves."""
+    tokenizer: str | None = None
+    """A folder or a name on the Hugging Face Hub; None: as the server names its model."""
+    revision: str | None = None
+    """The tokenizer's, on the Hub; it stands beside the scores as the model's too, which no server says."""
+    template: Template = "chat"
+    max_length: int | None = Field(default=None, ge=16)
+    """In tokens; None: 1024 for template `gpt2`, else 2048, or what the server takes if that's less."""
+    api_key_env: str | None = None
+    """Name of the environment variable that holds the key; None where the server wants none."""
+    concurrency: int = Field(default=64, ge=1)
+    """Requests in flight at most."""
+    timeout_s: float = Field(default=120.0, gt=0)
+    """One request's total deadline, retries included."""
+
+
+StudentSpec = Annotated[PpmStudent | TransformersStudent | PromptLogprobsStudent, Field(discriminator="kind")]
+ModelSpec = Annotated[
+    OpenAIModel | SimModel | PpmStudent | TransformersStudent | PromptLogprobsStudent, Field(discriminator="kind")
+]
