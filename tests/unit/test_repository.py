@@ -64,9 +64,9 @@ def test_every_room_says_in_one_line_what_belongs_there() -> None:
     assert speechless == []
 
 
-def test_schemas_import_pydantic_alone() -> None:
+def test_schemas_import_nothing_but_pydantic_and_orjson() -> None:
     roots = {name.split(".")[0] for path in (ROOT / "schemas").rglob("*.py") for name in imports(path)}
-    assert roots - {*sys.stdlib_module_names} == {"pydantic", "preflect"}
+    assert roots - {*sys.stdlib_module_names} == {"orjson", "pydantic", "preflect"}
     inside = {
         name for path in (ROOT / "schemas").rglob("*.py") for name in imports(path) if name.startswith("preflect")
     }
