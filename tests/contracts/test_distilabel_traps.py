@@ -156,7 +156,7 @@ def carry(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, 
 @pytest.mark.parametrize(
     ("condition", "message"),
     [
-        ("True", r"the distilabel pipeline ended with exit code 1; see .*run\.log"),
+        ("True", r"a process of the run ended with exit code 1; see .*run\.log"),
         ("parent_process()", "a step of the distilabel pipeline broke: ValueError: a key of 35 characters was refused"),
     ],
     ids=["pipeline", "step"],

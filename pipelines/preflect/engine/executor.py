@@ -196,10 +196,16 @@ class _Exchange:
         self._outcomes.put(None)
 
     def read(self) -> Iterator[Outcome]:
-        while (outcome := self._outcomes.get()) is not None:
+        while (outcome := self._next()) is not None:
             if not self._room.is_set() and self._outcomes.qsize() <= UNREAD_LIMIT // 2:
                 self._tell_loop(self._room.set)
             yield outcome
+
+    def _next(self) -> Outcome | None:
+        # In turns: a Ctrl-C that another thread has caught reaches this one between two of them.
+        while True:
+            with suppress(queue.Empty):
+                return self._outcomes.get(timeout=TICK_S)
 
     def abandon(self) -> None:
         self._ready.wait()
