@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from hashlib import blake2b
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, cast
+
+import orjson
 
 from preflect.schemas import Pair, Response, Sample
 from preflect.scoring.truth import Truth, TruthSummary, count_sample
@@ -16,6 +18,8 @@ SHOWN: Final = 20
 """Samples that the report shows whole."""
 
 Group: TypeAlias = Literal["draft", "rewrite"]
+Rank: TypeAlias = tuple[bool, str]
+"""The lower is shown before the higher."""
 
 
 def group_of(response: Response) -> Group:
@@ -83,6 +87,15 @@ class Tally:
         self.chosen_lengths.append(len(responses[pair.chosen_id].text))
         self.rejected_lengths.append(len(responses[pair.rejected_id].text))
 
+    def plain(self) -> dict[str, Any]:
+        """The same in values that JSON knows."""
+        return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+
+    def merge(self, plain: Mapping[str, Any]) -> None:
+        """Add what `plain` gave of other samples, which come after these."""
+        for name, value in plain.items():
+            setattr(self, name, _sum(getattr(self, name), value))
+
     @property
     def pairs(self) -> int:
         """How many preference pairs there are."""
@@ -94,24 +107,52 @@ class Tally:
         return sum(c > r for c, r in zip(self.chosen_lengths, self.rejected_lengths, strict=True))
 
 
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return [(key, _plain(inner)) for key, inner in cast("dict[Any, Any]", value).items()]
+    return list(cast("array[float]", value)) if isinstance(value, array) else value
+
+
+def _sum(own: Any, plain: Any) -> Any:
+    if isinstance(own, dict):
+        table = cast("dict[Any, Any]", own)
+        for key, inner in plain:
+            name = tuple(cast("list[Any]", key)) if isinstance(key, list) else key
+            table[name] = _sum(table[name], inner)
+        return table
+    return own + (array("d", plain) if isinstance(own, array) else plain)
+
+
 @dataclass(slots=True)
 class Showcase:
     """A fixed choice of samples: those with a pair first, then by the hash of their id, so that order plays no part."""
 
     size: int = 20
-    _kept: list[tuple[tuple[bool, bytes], Sample]] = field(default_factory=list[tuple[tuple[bool, bytes], Sample]])
+    _kept: list[tuple[Rank, Sample | str]] = field(default_factory=list[tuple[Rank, Sample | str]])
 
     def add(self, sample: Sample) -> None:
         """Offer one more sample."""
-        rank = (not sample.pairs, blake2b(sample.id.encode(), digest_size=8).digest())
+        self._offer((not sample.pairs, blake2b(sample.id.encode(), digest_size=8).hexdigest()), sample)
+
+    def _offer(self, rank: Rank, sample: Sample | str) -> None:
         self._kept.append((rank, sample))
         self._kept.sort(key=lambda entry: entry[0])
         del self._kept[self.size :]
 
+    def plain(self) -> list[tuple[Rank, str]]:
+        """The same in values that JSON knows."""
+        return [(rank, sample if isinstance(sample, str) else sample.model_dump_json()) for rank, sample in self._kept]
+
+    def merge(self, plain: Iterable[tuple[Sequence[Any], str]]) -> None:
+        """Offer what `plain` gave of other samples."""
+        for (unpaired, digest), sample in plain:
+            self._offer((unpaired, digest), sample)
+
     @property
     def samples(self) -> list[Sample]:
         """The samples chosen, in the order of the input."""
-        return sorted((sample for _, sample in self._kept), key=lambda sample: (sample.index, sample.id))
+        read = (s if isinstance(s, Sample) else Sample.model_validate_json(s) for _, s in self._kept)
+        return sorted(read, key=lambda sample: (sample.index, sample.id))
 
 
 class Findings:
@@ -131,6 +172,17 @@ class Findings:
     def shown(self) -> list[Sample]:
         """The few that the report shows whole."""
         return self._showcase.samples
+
+    def to_bytes(self) -> bytes:
+        """What was found, as one line; for findings that compare with no truth."""
+        assert self.truth is None
+        return orjson.dumps([self.tally.plain(), self._showcase.plain()])
+
+    def merge(self, content: bytes) -> None:
+        """Add what `to_bytes` gave of other samples, which come after these."""
+        tally, shown = orjson.loads(content)
+        self.tally.merge(tally)
+        self._showcase.merge(shown)
 
     def watch(self, samples: Iterable[Sample]) -> Iterator[Sample]:
         """The samples as they are, each counted as it passes."""
