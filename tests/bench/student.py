@@ -56,7 +56,7 @@ class Bench:
         self.lm = CausalLm("bench", with_quick_parts(copy.deepcopy(made)) if template == "gpt2" else made)
         self.tokens = HubTokenizer("bench", text)
         check_causal_lm(self.lm, self.tokens)
-        if not self.lm.has_own_head:
+        if self.lm.head is None:
             raise RuntimeError("the head of this model is not understood")
         self.layout = Layout(
             encoder=self.tokens, template=template, max_length=max_length, known_ids=self.lm.embeddings

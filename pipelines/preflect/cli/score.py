@@ -24,7 +24,8 @@ def score(
         list[str] | None,
         typer.Option(
             metavar="KIND:MODEL",
-            help="ppm, which is the default, transformers:FOLDER_OR_NAME, vllm:URL or sglang:URL; several to compare.",
+            help="ppm, which is the default, transformers:FOLDER_OR_NAME, onnx:DIR, vllm:URL or sglang:URL; several to "
+            "compare.",
         ),
     ] = None,
     template: Annotated[str | None, typer.Option(help="vicuna, alpaca, wiz, gpt2 or chat.")] = None,

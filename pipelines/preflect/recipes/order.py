@@ -77,7 +77,7 @@ def _named_models(stage: AnyStage, index: int) -> Iterator[tuple[KeyPath, str]]:
 
 def _wrong_sort(spec: ModelSpec, students: bool, fitting: list[str]) -> str:
     wanted, is_now = ("a student", "a chat model") if students else ("a chat model", "a student")
-    kinds = "kind: ppm, transformers or prompt-logprobs" if students else "kind: openai or kind: sim"
+    kinds = "kind: ppm, transformers, onnx or prompt-logprobs" if students else "kind: openai or kind: sim"
     right = f"those defined are {listed(fitting)}" if fitting else f"define one under models: with {kinds}"
     return f"is {is_now} (kind: {spec.kind}); the stage needs {wanted}, {right}"
 
