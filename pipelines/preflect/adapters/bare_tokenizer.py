@@ -16,9 +16,9 @@ class BareTokenizer:
         core.no_truncation()
         core.no_padding()
         self._core = core
-        self.chat_template: Final = chat_template
+        self.chat_template = chat_template
         self._chat: Final = ChatTemplate(chat_template or "", special_tokens)
-        self.vocab_size: Final[int] = core.get_vocab_size(with_added_tokens=False)
+        self.vocab_size: int = core.get_vocab_size(with_added_tokens=False)
 
     def __call__(self, text: list[str], *, add_special_tokens: bool, **_: bool) -> dict[str, list[list[int]]]:
         encoded = self._core.encode_batch(text, add_special_tokens=add_special_tokens)

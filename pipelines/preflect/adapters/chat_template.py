@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from jinja2 import Template, TemplateError
 from jinja2.ext import Extension
@@ -34,23 +34,24 @@ class ChatTemplate:
             trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, "jinja2.ext.loopcontrols"]
         )
         environment.filters["tojson"] = _to_json
-        environment.globals |= {"raise_exception": _raise_exception, "strftime_now": _strftime_now}
+        functions = cast("dict[str, Any]", environment.globals)
+        functions |= {"raise_exception": _raise_exception, "strftime_now": _strftime_now}
         return environment.from_string(self._text)
 
 
 class _Generation(Extension):
     """`{% generation %}` marks what the assistant said, for training; the text is the same without it."""
 
-    tags = frozenset({"generation"})
+    tags = {"generation"}  # noqa: RUF012  # jinja's own type
 
     def parse(self, parser: Parser) -> list[Node]:
         next(parser.stream)
         return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
 
-def _to_json(value: object, **options: Any) -> str:
+def _to_json(value: object, ensure_ascii: bool = False, **options: Any) -> str:
     # Jinja's own escapes what has a meaning in HTML.
-    return json.dumps(value, **{"ensure_ascii": False, **options})
+    return json.dumps(value, ensure_ascii=ensure_ascii, **options)
 
 
 def _raise_exception(message: str) -> NoReturn:

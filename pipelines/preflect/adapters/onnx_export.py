@@ -63,7 +63,7 @@ def export_student(model: str, folder: Path, *, revision: str | None = None) -> 
     with _appearing(folder) as work:
         _write_texts(work, card, tokenizer, library)
         write_graph(lm, work)
-        _check_graph(work, lm, tokenizer)
+        check_graph(work, lm, tokenizer)
     return card
 
 
@@ -121,7 +121,9 @@ def _write_chat_template(work: Path, card: ExportCard, tokenizer: HubTokenizer, 
     path = work / CHAT_TEMPLATE
     path.write_text(library.get_chat_template(), encoding="utf-8")
     if [*_rendered(read_tokenizer(work, card))] != [*_rendered(tokenizer)]:
-        _log.warning("the chat template of %s needs transformers to be rendered, and is left out", card.model)
+        _log.warning(
+            "the chat template of %s gives something else in transformers than by itself, and is left out", card.model
+        )
         path.unlink()
 
 
@@ -133,7 +135,7 @@ def _rendered(tokenizer: HubTokenizer) -> Iterator[str | None]:
             yield None
 
 
-def _check_graph(work: Path, lm: CausalLm, tokenizer: HubTokenizer) -> None:
+def check_graph(work: Path, lm: CausalLm, tokenizer: HubTokenizer) -> None:
     """Compare graph and model, each text alone and all together. Raises: InputError: they differ."""
     from preflect.adapters.onnx_lm import OnnxLm  # noqa: PLC0415  # an extra
 

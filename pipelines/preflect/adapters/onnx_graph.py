@@ -22,7 +22,9 @@ from preflect.errors import InputError
 
 _EXAMPLE: Final = torch.zeros((2, 9), dtype=torch.int64)
 """Any shape will do whose sides are neither alike nor 1."""
+# The library's stubs leave them partly untyped.
 _SCAN: Final = cast("Any", scan)
+_EXPORT: Final = cast("Any", torch.onnx).export
 
 
 def write_graph(lm: CausalLm, folder: Path) -> None:
@@ -31,11 +33,16 @@ def write_graph(lm: CausalLm, folder: Path) -> None:
     Raises: InputError: something in the model has no counterpart in ONNX.
     """
     shapes = ({0: Dim("batch"), 1: Dim("length")},)
-    names = {"input_names": [INPUT], "output_names": [OUTPUT]}
     try:
         with torch.no_grad(), _quiet():
-            program: Any = torch.onnx.export(
-                _NllGraph(lm).eval(), (_EXAMPLE,), dynamo=True, verbose=False, dynamic_shapes=shapes, **names
+            program = _EXPORT(
+                _NllGraph(lm).eval(),
+                (_EXAMPLE,),
+                dynamo=True,
+                verbose=False,
+                dynamic_shapes=shapes,
+                input_names=[INPUT],
+                output_names=[OUTPUT],
             )
     except torch.onnx.OnnxExporterError as error:
         # What follows the first lines is the exporter's advice to its developers.

@@ -8,7 +8,6 @@ from typing import Any, Final, cast
 
 import numpy as np
 import onnxruntime
-from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from preflect.adapters.onnx_folder import GRAPH, INPUT, OUTPUT
 from preflect.adapters.padding import padded
@@ -17,7 +16,7 @@ from preflect.scoring.spans import Pass
 
 # The library brings no types.
 _RUNTIME: Final = cast("Any", onnxruntime)
-_STATE: Final = cast("Any", state)
+_STATE: Final = _RUNTIME.capi.onnxruntime_pybind11_state
 _FAILURES: Final[tuple[type[Exception], ...]] = (
     _STATE.Fail,
     _STATE.InvalidArgument,
