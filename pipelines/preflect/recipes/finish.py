@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from preflect.engine.run_folder import RunFolder
 from preflect.engine.so_far import rejections_so_far
 from preflect.schemas import ExportCounts, ExportSpec, Manifest
+from preflect.schemas.stages import StudentStage
 
 if TYPE_CHECKING:
     from preflect.scoring.truth import Truth, TruthSummary
@@ -59,10 +60,15 @@ class Ending:
 def _write_report(folder: RunFolder, manifest: Manifest, findings: Findings) -> None:
     from preflect.report import render_report  # noqa: PLC0415
 
+    recipe = folder.recipe()
+    if any(isinstance(stage, StudentStage) and stage.students for stage in recipe.stages):
+        for _, sample in rejections_so_far(folder):
+            if sample:
+                findings.opinions.add(sample)
     render_report(
         folder.report_path,
         manifest=manifest,
-        recipe=folder.recipe(),
+        recipe=recipe,
         findings=findings,
         rejections=(rejection for rejection, _ in rejections_so_far(folder)),
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Final, Literal, TypeAlias
 
+from preflect.report.opinions import Opinions
 from preflect.schemas import Pair, Response, Sample
 from preflect.scoring.truth import Truth, TruthSummary, count_sample
 
@@ -70,8 +71,8 @@ class Tally:
             self._add_pair(pair, responses)
 
     def _add_scores(self, sample: Sample, responses: dict[str, Response]) -> None:
-        # Two selections may ask for the same score; it counts once.
-        once = {(s.student, s.metric, s.instruction_id, s.response_id): s for s in sample.scores}
+        # Two selections may ask for the same score, and several students: the last is of the one that decided.
+        once = {(s.metric, s.instruction_id, s.response_id): s for s in sample.scores}
         for score in once.values():
             if score.value is None:
                 self.unscorable[score.reason or "no reason given"] += 1
@@ -125,6 +126,7 @@ class Findings:
         self.truth: Final = TruthSummary() if truth else None
         """How well the run did; only where there is a truth to compare with."""
         self.known: Final = truth
+        self.opinions: Final = Opinions()
         self._showcase = Showcase(show)
 
     @property
@@ -137,6 +139,7 @@ class Findings:
         for sample in samples:
             self.tally.add(sample)
             self._showcase.add(sample)
+            self.opinions.add(sample)
             if self.known is not None and self.truth is not None:
                 count_sample(self.truth, self.known, sample)
             yield sample
