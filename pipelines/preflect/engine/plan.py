@@ -114,6 +114,26 @@ class Runner(Protocol):
         ...
 
 
+class Ending(Protocol):
+    """What a run does once its samples are finished."""
+
+    def prepare(self) -> None:
+        """Get ready for it beside the work on samples; asked any number of times."""
+        ...
+
+    def export(self, folder: RunFolder) -> tuple[ExportCounts, ...]:
+        """Write the training datasets."""
+        ...
+
+    def report(self, folder: RunFolder, manifest: Manifest) -> None:
+        """Write the report of what was exported."""
+        ...
+
+    def close(self) -> None:
+        """Give up what was prepared; asked for at the end of each sitting."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """A recipe with everything that is needed to run it."""
@@ -129,8 +149,7 @@ class Plan:
     runner: Runner
     entry: str
     """`module:function` that makes this plan again from a run folder, in another process or on another machine."""
-    export: Callable[[RunFolder], tuple[ExportCounts, ...]]
-    report: Callable[[RunFolder, Manifest], None]
+    ending: Ending
     prompts: Mapping[str, str]
     """Version of each prompt that the stages use, by name."""
     notes: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ import platform
 import shutil
 import time
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -166,7 +166,7 @@ def _now() -> str:
 
 def _sit(plan: Plan, folder: RunFolder, watch: Watch) -> RunResult:
     """From here to the end or the next stop; the folder is this process's alone."""
-    with _reasons_kept(folder):
+    with closing(plan.ending), _reasons_kept(folder):
         # A later sitting may bring a larger budget.
         folder.write_recipe(plan.recipe)
         began = folder.manifest().evolve(status="running", message="", replay=plan.replay is not None)
@@ -279,11 +279,22 @@ def _carry_phases(plan: Plan, folder: RunFolder, watch: Watch, endpoints: Mappin
         folder=folder,
         endpoints=endpoints,
         stop_requested=watch.stop_requested,
-        publish=watch.publish,
+        publish=_preparing(plan, watch.publish),
     )
     for phase in plan.phases[folder.manifest().phases_done :]:
         plan.runner.carry(phase, sitting)
         folder.write_manifest(folder.manifest().evolve(phases_done=phase.number + 1))
+
+
+def _preparing(plan: Plan, publish: Callable[[Snapshot], None]) -> Callable[[Snapshot], None]:
+    """`publish`, and from the first finished sample on the run's end is prepared."""
+
+    def published(snapshot: Snapshot) -> None:
+        if snapshot.finished:
+            plan.ending.prepare()
+        publish(snapshot)
+
+    return published
 
 
 def _gather_rejections(plan: Plan, folder: RunFolder) -> int:
@@ -299,7 +310,7 @@ def _gather_rejections(plan: Plan, folder: RunFolder) -> int:
 def _finish(plan: Plan, folder: RunFolder, input_rejected: int, say: Callable[[str], None]) -> RunResult:
     """Count, export, report; the manifest says `done` when all of it is on disk."""
     say("writing the training data")
-    exports = plan.export(folder)
+    exports = plan.ending.export(folder)
     with open_journal(folder.journal_path) as journal:
         manifest = folder.manifest().evolve(
             status="done",
@@ -314,6 +325,6 @@ def _finish(plan: Plan, folder: RunFolder, input_rejected: int, say: Callable[[s
             seconds=round(journal.counter("wall_seconds"), 3),
         )
     say("writing the report")
-    plan.report(folder, manifest)
+    plan.ending.report(folder, manifest)
     folder.write_manifest(manifest)
     return RunResult(folder, manifest)

@@ -1,11 +1,13 @@
 """The end of a run: exports and report, from what is in its folder.
 
-What writes them (arro3, vl-convert) is imported when it's needed: a run should not begin with half a second of imports
-for its end.
+What writes them (arro3, vl-convert) takes a second to start: it is done once the first sample is finished, beside the
+others, so that neither the run's beginning nor its end waits for it.
 """
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +17,8 @@ from preflect.schemas import ExportCounts, ExportSpec, Manifest
 from preflect.schemas.stages import StudentStage
 
 if TYPE_CHECKING:
+    from preflect.report import Findings, Pen
     from preflect.scoring.truth import Truth, TruthSummary
-
-if TYPE_CHECKING:
-    from preflect.report import Findings
 
 
 def export(folder: RunFolder, to: Path | None = None, spec: ExportSpec | None = None) -> tuple[ExportCounts, ...]:
@@ -31,9 +31,10 @@ def export(folder: RunFolder, to: Path | None = None, spec: ExportSpec | None = 
 
 def report(folder: RunFolder, manifest: Manifest) -> None:
     """Write `report.html`, of a run that is not done with what there is so far."""
-    from preflect.report import read_once  # noqa: PLC0415
+    from preflect.report import Pen, read_once  # noqa: PLC0415
 
-    _write_report(folder, manifest, read_once(folder.samples(), truth_of(folder)))
+    with Pen() as pen:
+        _write_report(folder, manifest, read_once(folder.samples(), truth_of(folder)), pen)
 
 
 class Ending:
@@ -41,23 +42,45 @@ class Ending:
 
     def __init__(self) -> None:
         self._found: Findings | None = None
+        self._pen: Future[Pen] | None = None
+
+    def prepare(self) -> None:
+        """Get ready beside other work what takes long to start; a second time it does nothing."""
+        if self._pen is None:
+            thread = ThreadPoolExecutor(1, thread_name_prefix="preflect-ending")
+            self._pen = thread.submit(_prepare)
+            thread.shutdown(wait=False)
 
     def export(self, folder: RunFolder) -> tuple[ExportCounts, ...]:
         """As `export` does, and remember what the report needs."""
         from preflect.export import export_run  # noqa: PLC0415
-        from preflect.report import Findings, warm_up  # noqa: PLC0415
+        from preflect.report import Findings  # noqa: PLC0415
 
-        warm_up()
+        self.prepare()
         recipe, self._found = folder.recipe(), Findings(truth_of(folder))
         return export_run(self._found.watch(folder.samples()), folder.export_path, recipe.export, recipe.seed)
 
     def report(self, folder: RunFolder, manifest: Manifest) -> None:
         """Write `report.html` of the run that was exported."""
         assert self._found is not None
-        _write_report(folder, manifest, self._found)
+        assert self._pen is not None
+        _write_report(folder, manifest, self._found, self._pen.result())
+
+    def close(self) -> None:
+        """Give up what was prepared."""
+        if self._pen is not None:
+            self._pen.result().close()
+            self._pen = None
 
 
-def _write_report(folder: RunFolder, manifest: Manifest, findings: Findings) -> None:
+def _prepare() -> Pen:
+    import_module("preflect.export")
+    from preflect.report import Pen  # noqa: PLC0415
+
+    return Pen()
+
+
+def _write_report(folder: RunFolder, manifest: Manifest, findings: Findings, pen: Pen) -> None:
     from preflect.report import render_report  # noqa: PLC0415
 
     recipe = folder.recipe()
@@ -71,6 +94,7 @@ def _write_report(folder: RunFolder, manifest: Manifest, findings: Findings) -> 
         recipe=recipe,
         findings=findings,
         rejections=(rejection for rejection, _ in rejections_so_far(folder)),
+        pen=pen,
     )
 
 

@@ -177,7 +177,6 @@ def _changes(plan: Plan, manifest: Manifest) -> Iterator[str]:
 
 def _plan(recipe: Recipe, rows: int, sha256: str, *, simulated: bool, replay: Path | None) -> Plan:
     runner: Runner = LocalRunner() if recipe.engine == "local" else DistilabelRunner()
-    ending = Ending()
     return Plan(
         recipe=recipe,
         input_rows=min(rows, recipe.input.limit or rows),
@@ -187,8 +186,7 @@ def _plan(recipe: Recipe, rows: int, sha256: str, *, simulated: bool, replay: Pa
         services=partial(_services, recipe, replay is not None),
         runner=runner,
         entry=ENTRY,
-        export=ending.export,
-        report=ending.report,
+        ending=Ending(),
         prompts=_prompts(recipe),
         replay=replay,
         simulated=simulated or any(isinstance(model, SimModel) for model in recipe.models.values()),

@@ -17,6 +17,7 @@ from preflect.files import write_text_atomically
 from preflect.report import figures, tables
 from preflect.report.against_truth import truth_table
 from preflect.report.chain import chain_of
+from preflect.report.pen import Pen
 from preflect.report.tally import Findings, Tally
 from preflect.report.wording import count, decimal, duration, moment, percent, plural, usd
 from preflect.schemas import Manifest, PpmStudent, Recipe, Rejection
@@ -41,6 +42,7 @@ def render_report(
     recipe: Recipe,
     findings: Findings,
     rejections: Iterable[Rejection],
+    pen: Pen,
 ) -> None:
     """Write the report of a run to `out`, whole or not at all, from what a pass over its samples found."""
     context = {
@@ -52,14 +54,15 @@ def render_report(
         "chains": [chain_of(sample, findings.known) for sample in findings.shown],
         **_provenance(manifest, recipe),
     }
-    write_text_atomically(out, _page(context))
+    write_text_atomically(out, _page(context, pen))
 
 
-def _page(context: dict[str, Any]) -> str:
+def _page(context: dict[str, Any], pen: Pen) -> str:
     # Everything that is not ours is escaped; only the drawings and the style sheet go in as they are.
     environment = Environment(
         loader=PackageLoader(_PACKAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["drawn"] = pen.draw
     css = Markup(files(_PACKAGE).joinpath("templates", "report.css").read_text(encoding="utf-8"))  # noqa: S704
     return environment.get_template("report.html.j2").render(context, css=css, sections=list(_sections(context)))
 
