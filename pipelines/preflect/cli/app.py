@@ -11,7 +11,7 @@ from typing import Annotated, Final
 
 import typer
 
-from preflect.cli import check, export, filtering, init, journal, run, runs, schema, score, sim
+from preflect.cli import check, export, filtering, init, journal, run, runs, schema, score, sim, student
 from preflect.cli.output import print_result, report_error
 from preflect.errors import PreflectError
 
@@ -49,15 +49,15 @@ for _command, _example in _COMMANDS:
 # `filter` is a word of Python's own.
 _example = "preflect filter answers.jsonl --by superfiltering --student ppm --keep 10% --out kept.jsonl"
 app.command("filter", epilog=f"Example: {_example}")(filtering.filter_rows)
-_journal = typer.Typer(
-    name="journal",
-    help="Share, merge and look at the journals of runs: every call to a model, with its reply.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
+_GROUPS: Final = (
+    ("journal", "Share, merge and look at the journals of runs: every call to a model, with its reply.", journal),
+    ("student", "Bring a student into another form.", student),
 )
-for _command, _name, _example in journal.COMMANDS:
-    _journal.command(_name, epilog=f"Example: {_example}")(_command)
-app.add_typer(_journal)
+for _word, _help, _module in _GROUPS:
+    _group = typer.Typer(name=_word, help=_help, no_args_is_help=True, rich_markup_mode=None)
+    for _command, _name, _example in _module.COMMANDS:
+        _group.command(_name, epilog=f"Example: {_example}")(_command)
+    app.add_typer(_group)
 
 
 def _print_version(wanted: bool) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from preflect.engine.run_folder import RunFolder
 from preflect.engine.so_far import rejections_so_far
 from preflect.schemas import ExportCounts, ExportSpec, Manifest, Recipe, Sample
+from preflect.schemas.stages import StudentStage
 
 if TYPE_CHECKING:
     from preflect.export import Intake
@@ -107,10 +108,15 @@ def _prepare() -> Pen:
 def _write_report(folder: RunFolder, manifest: Manifest, findings: Findings, pen: Pen) -> None:
     from preflect.report import render_report  # noqa: PLC0415
 
+    recipe = folder.recipe()
+    if any(isinstance(stage, StudentStage) and stage.students for stage in recipe.stages):
+        for _, sample in rejections_so_far(folder):
+            if sample:
+                findings.opinions.add(sample)
     render_report(
         folder.report_path,
         manifest=manifest,
-        recipe=folder.recipe(),
+        recipe=recipe,
         findings=findings,
         rejections=(rejection for rejection, _ in rejections_so_far(folder)),
         pen=pen,

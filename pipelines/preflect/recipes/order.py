@@ -9,10 +9,9 @@ from preflect.errors import RecipeError
 from preflect.recipes.locate import KeyPath, Source
 from preflect.recipes.nearest import did_you_mean, listed
 from preflect.schemas import ChatModelSpec, ModelSpec, OpenAIModel, PairStage, Recipe
-from preflect.schemas.stages import AnyStage, FilterStage, SelectInstruction, SelectResponse, SelfInstruct
+from preflect.schemas.stages import AnyStage, SelectInstruction, SelectResponse, SelfInstruct, StudentStage
 
 _SELECTIONS: Final = (SelectInstruction, SelectResponse)
-_STUDENT_STAGES: Final = (*_SELECTIONS, FilterStage)
 _CHAT_ONLY: Final = ("concurrency", "rpm", "tpm", "limit", "hedge_after_s", "timeout_s")
 _PAIR_NEEDS: Final = {
     "best_worst": ("judge_aspects", "grade"),
@@ -56,8 +55,9 @@ def _limit_faults(recipe: Recipe) -> Iterator[tuple[KeyPath, str]]:
 
 def _model_faults(recipe: Recipe, index: int) -> Iterator[tuple[KeyPath, str]]:
     stage = recipe.stages[index]
-    students = isinstance(stage, _STUDENT_STAGES)
+    students = isinstance(stage, StudentStage)
     fitting = [name for name, spec in recipe.models.items() if isinstance(spec, ChatModelSpec) != students]
+    yield from _repeated(stage, index)
     for path, name in _named_models(stage, index):
         text = f"stage '{stage.stage}' names model '{name}', which "
         if name not in recipe.models:
@@ -70,14 +70,22 @@ def _model_faults(recipe: Recipe, index: int) -> Iterator[tuple[KeyPath, str]]:
 
 
 def _named_models(stage: AnyStage, index: int) -> Iterator[tuple[KeyPath, str]]:
-    several = "models" in stage.model_fields_set and stage.model_names
+    several = next((key for key in ("models", "students") if getattr(stage, key, ())), None)
     for number, name in enumerate(stage.model_names):
-        yield ("stages", str(index), *(("models", str(number)) if several else ("model",))), name
+        yield ("stages", str(index), *((several, str(number)) if several else ("model",))), name
+
+
+def _repeated(stage: AnyStage, index: int) -> Iterator[tuple[KeyPath, str]]:
+    names = stage.model_names if isinstance(stage, StudentStage) else ()
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            path = ("stages", str(index), "students", str(number))
+            yield path, f"stage '{stage.stage}' names student '{name}' twice; leave one out"
 
 
 def _wrong_sort(spec: ModelSpec, students: bool, fitting: list[str]) -> str:
     wanted, is_now = ("a student", "a chat model") if students else ("a chat model", "a student")
-    kinds = "kind: ppm, transformers or prompt-logprobs" if students else "kind: openai or kind: sim"
+    kinds = "kind: ppm, transformers, onnx or prompt-logprobs" if students else "kind: openai or kind: sim"
     right = f"those defined are {listed(fitting)}" if fitting else f"define one under models: with {kinds}"
     return f"is {is_now} (kind: {spec.kind}); the stage needs {wanted}, {right}"
 

@@ -48,7 +48,7 @@ def render_report(
     context = {
         **_head(manifest, findings),
         **_funnel(manifest, rejections),
-        **_student(recipe, findings.tally),
+        **_student(recipe, findings),
         **_judgements(findings.tally),
         **_work(manifest),
         "chains": [chain_of(sample, findings.known) for sample in findings.shown],
@@ -72,7 +72,7 @@ def _sections(context: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "funnel", "Samples"
     if context["truth"]:
         yield "truth", "Truth"
-    if context["score_plots"] or context["selections"].rows:
+    if context["score_plots"] or context["selections"].rows or context["apart"].rows:
         yield "scores", "Student"
     if context["rating_plot"] or context["grades"].rows:
         yield "ratings", "Ratings"
@@ -123,8 +123,11 @@ def _funnel(manifest: Manifest, rejections: Iterable[Rejection]) -> dict[str, An
     }
 
 
-def _student(recipe: Recipe, tally: Tally) -> dict[str, Any]:
+def _student(recipe: Recipe, findings: Findings) -> dict[str, Any]:
+    tally, opinions = findings.tally, findings.opinions
     return {
+        "apart": tables.opinions_table(opinions),
+        "ranks": tables.ranks_table(opinions),
         "score_plots": list(figures.score_plots(tally)),
         "selections": tables.selections_table(tally),
         "unscorable": tables.reasons_in_words(tally.unscorable),

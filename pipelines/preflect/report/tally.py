@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, Final, Literal, TypeAlias, cast
+from typing import Any, Final, Literal, TypeAlias
 
 import orjson
 
+from preflect.report.adding_up import added, plain
+from preflect.report.opinions import Opinions
 from preflect.schemas import Pair, Response, Sample
 from preflect.scoring.truth import Truth, TruthSummary, count_sample
 
@@ -74,8 +76,8 @@ class Tally:
             self._add_pair(pair, responses)
 
     def _add_scores(self, sample: Sample, responses: dict[str, Response]) -> None:
-        # Two selections may ask for the same score; it counts once.
-        once = {(s.student, s.metric, s.instruction_id, s.response_id): s for s in sample.scores}
+        # Two selections may ask for the same score, and several students: the last is of the one that decided.
+        once = {(s.metric, s.instruction_id, s.response_id): s for s in sample.scores}
         for score in once.values():
             if score.value is None:
                 self.unscorable[score.reason or "no reason given"] += 1
@@ -87,15 +89,6 @@ class Tally:
         self.chosen_lengths.append(len(responses[pair.chosen_id].text))
         self.rejected_lengths.append(len(responses[pair.rejected_id].text))
 
-    def plain(self) -> dict[str, Any]:
-        """The same in values that JSON knows."""
-        return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
-
-    def merge(self, plain: Mapping[str, Any]) -> None:
-        """Add what `plain` gave of other samples, which come after these."""
-        for name, value in plain.items():
-            setattr(self, name, _sum(getattr(self, name), value))
-
     @property
     def pairs(self) -> int:
         """How many preference pairs there are."""
@@ -105,22 +98,6 @@ class Tally:
     def chosen_longer(self) -> int:
         """In how many pairs the chosen response has more characters than the rejected one."""
         return sum(c > r for c, r in zip(self.chosen_lengths, self.rejected_lengths, strict=True))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return [(key, _plain(inner)) for key, inner in cast("dict[Any, Any]", value).items()]
-    return list(cast("array[float]", value)) if isinstance(value, array) else value
-
-
-def _sum(own: Any, plain: Any) -> Any:
-    if isinstance(own, dict):
-        table = cast("dict[Any, Any]", own)
-        for key, inner in plain:
-            name = tuple(cast("list[Any]", key)) if isinstance(key, list) else key
-            table[name] = _sum(table[name], inner)
-        return table
-    return own + (array("d", plain) if isinstance(own, array) else plain)
 
 
 @dataclass(slots=True)
@@ -166,6 +143,7 @@ class Findings:
         self.truth: Final = TruthSummary() if truth else None
         """How well the run did; only where there is a truth to compare with."""
         self.known: Final = truth
+        self.opinions: Final = Opinions()
         self._showcase = Showcase(show)
 
     @property
@@ -176,12 +154,13 @@ class Findings:
     def to_bytes(self) -> bytes:
         """What was found, as one line; for findings that compare with no truth."""
         assert self.truth is None
-        return orjson.dumps([self.tally.plain(), self._showcase.plain()])
+        return orjson.dumps([plain(self.tally), plain(self.opinions), self._showcase.plain()])
 
     def merge(self, content: bytes) -> None:
         """Add what `to_bytes` gave of other samples, which come after these."""
-        tally, shown = orjson.loads(content)
-        self.tally.merge(tally)
+        tally, opinions, shown = orjson.loads(content)
+        added(self.tally, tally)
+        added(self.opinions, opinions)
         self._showcase.merge(shown)
 
     def watch(self, samples: Iterable[Sample]) -> Iterator[Sample]:
@@ -189,6 +168,7 @@ class Findings:
         for sample in samples:
             self.tally.add(sample)
             self._showcase.add(sample)
+            self.opinions.add(sample)
             if self.known is not None and self.truth is not None:
                 count_sample(self.truth, self.known, sample)
             yield sample

@@ -124,6 +124,21 @@ class Selection(Schema):
     """The comparison in words, with its numbers."""
 
 
+class Opinion(Schema):
+    """What one student says to a question that a stage put to several; the stage did as the first one said."""
+
+    stage: str
+    """The stage's name in the run."""
+    question: Literal["rewrite", "admission", "filter"]
+    """Is the rewrite the better one; is the pair that goes on good enough; is the sample among those to keep."""
+    model: str
+    """The student's name in the recipe; the three that follow are those of its scores."""
+    student: str
+    revision: str
+    template: str
+    yes: bool
+
+
 class Rating(Schema):
     """A judge's score of one response on one aspect."""
 
@@ -221,6 +236,8 @@ class Sample(Schema):
     critiques: tuple[Critique, ...] = ()
     scores: tuple[StudentScore, ...] = ()
     selections: tuple[Selection, ...] = ()
+    opinions: tuple[Opinion, ...] = ()
+    """Only of stages that have several students."""
     grades: tuple[Grade, ...] = ()
     ratings: tuple[Rating, ...] = ()
     comparisons: tuple[Comparison, ...] = ()

@@ -39,6 +39,26 @@ class OneModel(StageSpec):
         return (self.model,)
 
 
+class StudentStage(StageSpec):
+    """A stage that does as a student says."""
+
+    model: str | None = None
+    """The student."""
+    students: tuple[str, ...] = ()
+    """Several, in its place: all of them score and are asked, the stage does as the first one says, and the report
+    shows how far the others agree with it."""
+
+    @model_validator(mode="after")
+    def _one_way_to_name_students(self) -> StudentStage:
+        if (self.model is None) == (not self.students):
+            raise ValueError("give either `model` or `students`")
+        return self
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        return self.students or (self.model or "",)
+
+
 class SelfInstruct(OneModel):
     """New instructions from the seeds, until `count` are accepted."""
 
@@ -65,7 +85,7 @@ class Dedup(StageSpec):
     max_similarity: float = Field(default=0.7, gt=0, le=1)
 
 
-class FilterStage(OneModel):
+class FilterStage(StudentStage):
     """Keep the share of all samples that a filter of the literature prefers by a student's scores."""
 
     stage: Literal["filter"] = "filter"
@@ -112,7 +132,7 @@ class ReflectInstruction(OneModel):
     needs = (frozenset({"respond", "response"}),)
 
 
-class SelectInstruction(OneModel):
+class SelectInstruction(StudentStage):
     """The student keeps the new pair iff its IFD is higher."""
 
     stage: Literal["select_instruction"] = "select_instruction"
@@ -127,7 +147,7 @@ class ReflectResponse(OneModel):
     needs = (frozenset({"respond", "response"}),)
 
 
-class SelectResponse(OneModel):
+class SelectResponse(StudentStage):
     """The student keeps the rewrite iff its reversed IFD is lower, and admits the pair iff both are low enough."""
 
     stage: Literal["select_response"] = "select_response"
