@@ -11,7 +11,7 @@ from typing import Annotated, Final
 
 import typer
 
-from preflect.cli import check, export, filtering, init, journal, run, runs, schema, score, sim
+from preflect.cli import check, export, filtering, init, journal, review, run, runs, schema, score, sim
 from preflect.cli.output import print_result, report_error
 from preflect.errors import PreflectError
 
@@ -58,6 +58,15 @@ _journal = typer.Typer(
 for _command, _name, _example in journal.COMMANDS:
     _journal.command(_name, epilog=f"Example: {_example}")(_command)
 app.add_typer(_journal)
+_review = typer.Typer(
+    name="review",
+    help="Let people judge a run's answers, in an Argilla that starts with one command.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+for _command, _name, _example in review.COMMANDS:
+    _review.command(_name, epilog=f"Example: {_example}")(_command)
+app.add_typer(_review)
 
 
 def _print_version(wanted: bool) -> None:
