@@ -12,11 +12,14 @@ import json
 import os
 import socket
 from pathlib import Path
+from typing import Final
 
 import pages
 from reports import Reports, log_plainly
 from stand_ins import stand_in
 from surroundings import surround, write_whole
+
+_LONGEST: Final = 500
 
 
 def main() -> None:
@@ -27,7 +30,7 @@ def main() -> None:
     try:
         _run(_arguments(), reports)
     except Exception as error:
-        reports.say(error=f"{type(error).__name__}: {error}")
+        reports.say(error=f"{type(error).__name__}: {error}"[:_LONGEST])
         raise
 
 
