@@ -7,12 +7,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import sqlite_search
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from argilla_server.database import ALEMBIC_CONFIG_FILE, async_engine, sync_engine
 from argilla_server.settings import settings
-from sqlalchemy import event
+from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Engine
 
 
@@ -28,6 +29,7 @@ def migrate(database: Path) -> None:
         return
     copy = database.with_name(f".{database.name}.tmp")
     _copy(database, copy)
+    sqlite_search.clear(create_engine(f"sqlite:///{copy}"))  # Argilla's migrations know nothing of it
     url, settings.database_url = settings.database_url, f"sqlite+aiosqlite:///{copy}"
     command.upgrade(script, "head")
     settings.database_url = url

@@ -30,6 +30,8 @@ def serve(home: Path, url: str, listener: socket.socket, reports: Reports) -> No
     database.migrate(home / DATABASE)
     database.prepare_connections()
     sqlite_search.register()
+    reports.say(doing="making ready to search")
+    sqlite_search.prepare(sync_engine)
     make_owner(home / "credentials.json", url)
     quicker.quicken()
     config = uvicorn.Config(_pages_secured(), access_log=False, log_config=None, timeout_graceful_shutdown=_LEAVE_S)

@@ -1,22 +1,19 @@
-"""Placeholder until the search engine lands: the server comes up, and nothing is found."""
+"""Argilla's search on its own SQLite database: no Elasticsearch.
 
-from __future__ import annotations
+Before the server is imported as an application: `register()`; after the migrations and before it answers: `prepare(engine)`.
+"""
 
-from typing import Any
+from argilla_server.search_engine import SearchEngine
 
-from argilla_server.search_engine.base import SearchEngine, SearchResponses
+from sqlite_search.connections import equip_connections
+from sqlite_search.engine import SqliteSearchEngine
+from sqlite_search.preparation import clear, prepare
+
+__all__ = ["SqliteSearchEngine", "clear", "prepare", "register"]
 
 
 def register() -> None:
-    async def nothing(*_: Any, **__: Any) -> Any:
-        return SearchResponses(items=[], total=0)
-
-    async def new_instance(*_: Any) -> Any:
-        return engine()
-
-    async def ping(_: Any) -> bool:
-        return True
-
-    hooks = dict.fromkeys(SearchEngine.__abstractmethods__, nothing)
-    engine = type("Placeholder", (SearchEngine,), hooks | {"new_instance": classmethod(new_instance), "ping": ping})
-    SearchEngine.register("sqlite")(engine)
+    """Make `ARGILLA_SEARCH_ENGINE=sqlite` known to Argilla, once, before any connection to the database is opened."""
+    if "sqlite" not in SearchEngine.registered_classes:
+        equip_connections()
+        SearchEngine.register("sqlite")(SqliteSearchEngine)
