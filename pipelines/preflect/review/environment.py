@@ -22,6 +22,8 @@ Say = Callable[[str], None]
 _LOCK_FILE: Final = Path(__file__).with_name("server") / "requirements.lock"
 _PACKAGE: Final = re.compile(r"(?:Collecting|Requirement already satisfied:) ([\w.-]+)")
 _LAST_LINES: Final = 8
+_NEWEST_PYTHON: Final = (3, 13)
+"""Argilla pins packages that later ones cannot build."""
 
 
 def python_of(environment: Path) -> Path:
@@ -57,6 +59,11 @@ def _name() -> str:
 
 
 def _make(folder: Path, say: Say) -> None:
+    if sys.version_info[:2] > _NEWEST_PYTHON:
+        raise MissingPartError(
+            f"Argilla runs on Python 3.11 to 3.13, this is {platform.python_version()}; start preflect with one of those, or "
+            "name a virtual environment with --environment"
+        )
     say("making the review server's own environment, this once")
     _run([sys.executable, "-I", "-m", "venv", folder])
     python = [python_of(folder), "-I", "-m"]
