@@ -2,18 +2,20 @@
 
     python tests/bench/review.py
 
-First use makes the server's environment anew, with pip's cache as it is: run it twice for a warm one. Memory is the PSS of
-the server's process after it has answered once.
+First use makes the server's environment anew, with pip's cache as it is: run it twice for a warm one. Memory is the PSS
+of the server's process after it has answered once.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +24,7 @@ from typing import Final
 import psutil
 import requests
 from figures import HEADER, Figure, at_most, of_repetitions
-from harness import preflect, print_table, run_quietly
+from harness import preflect, print_table, ran
 
 SETTLE_S: Final = 2.0
 
@@ -37,11 +39,11 @@ class Server:
 
 
 @contextmanager
-def started(home: Path, env: Mapping[str, str]) -> Iterator[Server]:
+def started(home: Path, **env: str) -> Generator[Server]:
     """`preflect review start`, stopped when the block ends."""
-    os.environ.update(env)
     since = time.monotonic()
-    told = run_quietly(preflect("review", "start", "--home", home))
+    command = preflect("review", "start", "--home", home, "--json")
+    told = json.loads(subprocess.run(command, stdout=subprocess.PIPE, env=os.environ | env, check=True).stdout)
     try:
         yield Server(told["url"], told["pid"], time.monotonic() - since)
     finally:
@@ -50,10 +52,8 @@ def started(home: Path, env: Mapping[str, str]) -> Iterator[Server]:
 
 def first_use(folder: Path) -> Iterator[Figure]:
     """No environment, no home."""
-    pip_cache = subprocess.run(
-        [*preflect()[:1], "-m", "pip", "cache", "dir"], check=True, capture_output=True, text=True
-    ).stdout.strip()
-    with started(folder / "new", {"XDG_CACHE_HOME": str(folder / "cache"), "PIP_CACHE_DIR": pip_cache}) as server:
+    pip_cache = ran([sys.executable, "-m", "pip", "cache", "dir"]).output.strip()
+    with started(folder / "new", XDG_CACHE_HOME=str(folder / "cache"), PIP_CACHE_DIR=pip_cache) as server:
         yield Figure("first use", "preflect", "seconds to the first answer", server.start_s, at_most(60))
 
 
@@ -61,7 +61,7 @@ def warm(folder: Path) -> Iterator[Figure]:
     """The environment is there; the first start of a home migrates its database, later ones do not."""
     home = folder / "home"
     for start in ("first start of a home", *["later start"] * 3):
-        with started(home, {}) as server:
+        with started(home) as server:
             yield Figure(start, "preflect", "seconds to the first answer", server.start_s, at_most(5))
             if start == "later start":
                 yield from idle(server)

@@ -58,8 +58,8 @@ def _serve(home: Path, url: str, listener: socket.socket, reports: Reports) -> N
     surround(home, url)
     stand_in()
     gc.disable()  # nothing of what is loaded becomes garbage
-    with pages.copied_to(home / "static"):
-        from serve import serve  # noqa: PLC0415  (Argilla reads its settings and copies its pages when it is imported)
+    with pages.not_copied():
+        from serve import serve  # noqa: PLC0415  (Argilla reads its settings when it is imported)
     gc.freeze()
     gc.enable()
     serve(home, url, listener, reports)
