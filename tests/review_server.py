@@ -42,6 +42,10 @@ class User:
         headers = {"X-Argilla-Api-Key": self.api_key}
         return requests.request(method, f"{self.url}/api/v1{path}", headers=headers, timeout=30, **options)
 
+    def rate(self, record: str, rating: int) -> None:
+        """Submit a response to a record."""
+        self.post(f"/records/{record}/responses", {"values": {"rating": {"value": rating}}, "status": "submitted"})
+
     def get(self, path: str) -> Any:
         """What lies at the path. Raises: requests.HTTPError."""
         answer = self.ask("GET", path)
@@ -53,6 +57,14 @@ class User:
         answer = self.ask("POST", path, json=body)
         answer.raise_for_status()
         return answer.json() if answer.content else None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Ids of a dataset and its workspace."""
+
+    id: str
+    workspace: str
 
 
 @dataclass(frozen=True)
@@ -75,6 +87,25 @@ class ReviewServer(User):
         for workspace in workspaces:
             self.post(f"/workspaces/{workspace}/users", {"user_id": made["id"]})
         return User(self.url, made["api_key"])
+
+    def add_dataset(self, name: str) -> Dataset:
+        """A published dataset, in a workspace of the same name: a prompt in Markdown, and a rating from 1 to 5."""
+        workspace = self.post("/workspaces", {"name": name})["id"]
+        dataset = self.post("/datasets", {"name": name, "workspace_id": workspace})["id"]
+        prompt = {"type": "text", "use_markdown": True}
+        rating = {"type": "rating", "options": [{"value": value} for value in range(1, 6)]}
+        self.post(f"/datasets/{dataset}/fields", {"name": "prompt", "title": "Prompt", "settings": prompt})
+        self.post(
+            f"/datasets/{dataset}/questions",
+            {"name": "rating", "title": "Rating", "required": True, "settings": rating},
+        )
+        self.ask("PUT", f"/datasets/{dataset}/publish").raise_for_status()
+        return Dataset(id=dataset, workspace=workspace)
+
+    def add_records(self, dataset: Dataset, *prompts: str) -> list[str]:
+        """Ids of new records."""
+        items = [{"fields": {"prompt": prompt}} for prompt in prompts]
+        return [item["id"] for item in self.post(f"/datasets/{dataset.id}/records/bulk", {"items": items})["items"]]
 
 
 @contextmanager

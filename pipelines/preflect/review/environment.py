@@ -21,7 +21,10 @@ Say = Callable[[str], None]
 
 _LOCK_FILE: Final = Path(__file__).with_name("server") / "requirements.lock"
 _PACKAGE: Final = re.compile(r"(?:Collecting|Requirement already satisfied:) ([\w.-]+)")
+_NEVER_RUN: Final = "/(pip|setuptools|tests)/"
 _LAST_LINES: Final = 8
+_NEWEST_PYTHON: Final = (3, 13)
+"""Argilla pins packages that later ones cannot build."""
 
 
 def python_of(environment: Path) -> Path:
@@ -57,6 +60,11 @@ def _name() -> str:
 
 
 def _make(folder: Path, say: Say) -> None:
+    if sys.version_info[:2] > _NEWEST_PYTHON:
+        raise MissingPartError(
+            f"Argilla runs on Python 3.11 to 3.13, this is {platform.python_version()}; start preflect with one of "
+            "those, or name a virtual environment with --environment"
+        )
     say("making the review server's own environment, this once")
     _run([sys.executable, "-I", "-m", "venv", folder])
     python = [python_of(folder), "-I", "-m"]
@@ -75,7 +83,7 @@ def _make(folder: Path, say: Say) -> None:
     _run([*python, "pip", "install", *options, "--requirement", _LOCK_FILE], follow)
     # A server without bytecode takes three times as long to start. Some packages carry files that no Python 3 compiles.
     say("compiling")
-    _run([*python, "compileall", "-qq", "-j", "0", folder / "lib"], accept=(0, 1))
+    _run([*python, "compileall", "-qq", "-j", "0", "-x", _NEVER_RUN, folder / "lib"], accept=(0, 1))
 
 
 def _run(command: Sequence[str | Path], follow: Say = lambda _: None, accept: Sequence[int] = (0,)) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import shutil
 import socket
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -11,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from preflect.errors import InputError, MissingPartError
+from preflect.errors import InputError, MissingPartError, RunError
 
-DEFAULT_HOME: Final = Path("data/review")
+_ROOM: Final = 50_000_000
+"""Bytes: for a copy of the pages, and for a database to grow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +67,17 @@ class ReviewHome:
         return self.folder / "server.json"
 
     def make(self) -> None:
-        """Make the folder, for its owner's eyes only. Raises: InputError when it's somebody else's."""
+        """Make the folder, for its owner's eyes only.
+
+        Raises: InputError when it's somebody else's; RunError when there is no room in it for a server.
+        """
         if self.folder.exists() and not self._lock.exists() and any(self.folder.iterdir()):
             raise InputError(f"{self.folder} holds other files and no review server's; name a new folder with --home")
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o700)
+        free = shutil.disk_usage(self.folder).free
+        if free < _ROOM:
+            raise RunError(f"{free // 1_000_000} MB are free in {self.folder}, a server needs {_ROOM // 1_000_000}")
         for file in (self._lock, self._starting, self.log):
             file.touch(mode=0o600)
 

@@ -157,8 +157,11 @@ def _version(url: str) -> str | None:
 
 
 def _counts(database: Path) -> dict[str, int]:
-    """How many datasets, records and responses there are; nothing where there is no database."""
+    """How many datasets, records and responses there are, nothing where there is no database. Raises: RunError."""
     if not database.exists():
         return {}
-    with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-        return {what: connection.execute(f"SELECT count(*) FROM {what}").fetchone()[0] for what in _COUNTED}  # noqa: S608
+    try:
+        with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            return {what: connection.execute(f"SELECT count(*) FROM {what}").fetchone()[0] for what in _COUNTED}  # noqa: S608
+    except sqlite3.Error as error:
+        raise RunError(f"{database} cannot be read: {error}; put a copy of it back that can") from error

@@ -29,7 +29,9 @@ def migrate(database: Path) -> None:
         return
     copy = database.with_name(f".{database.name}.tmp")
     _copy(database, copy)
-    sqlite_search.clear(create_engine(f"sqlite:///{copy}"))  # Argilla's migrations know nothing of it
+    copied = create_engine(f"sqlite:///{copy}")
+    sqlite_search.clear(copied)  # Argilla's migrations know nothing of it
+    copied.dispose()
     url, settings.database_url = settings.database_url, f"sqlite+aiosqlite:///{copy}"
     command.upgrade(script, "head")
     settings.database_url = url

@@ -12,11 +12,14 @@ import json
 import os
 import socket
 from pathlib import Path
+from typing import Final
 
 import pages
 from reports import Reports, log_plainly
 from stand_ins import stand_in
 from surroundings import surround, write_whole
+
+_LONGEST: Final = 500
 
 
 def main() -> None:
@@ -27,7 +30,7 @@ def main() -> None:
     try:
         _run(_arguments(), reports)
     except Exception as error:
-        reports.say(error=f"{type(error).__name__}: {error}")
+        reports.say(error=f"{type(error).__name__}: {error}"[:_LONGEST])
         raise
 
 
@@ -55,8 +58,8 @@ def _serve(home: Path, url: str, listener: socket.socket, reports: Reports) -> N
     surround(home, url)
     stand_in()
     gc.disable()  # nothing of what is loaded becomes garbage
-    with pages.copied_to(home / "static"):
-        from serve import serve  # noqa: PLC0415  (Argilla reads its settings and copies its pages when it is imported)
+    with pages.not_copied():
+        from serve import serve  # noqa: PLC0415  (Argilla reads its settings when it is imported)
     gc.freeze()
     gc.enable()
     serve(home, url, listener, reports)

@@ -6,34 +6,54 @@ import base64
 import re
 import shutil
 import tempfile
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
+_BASE_URL: Final = "@@baseUrl@@"
+"""Where Argilla puts the path that it is served under; here that is none."""
 _GOOGLE_FONTS: Final = re.compile(r"@import url\(https://fonts\.googleapis\.com[^)]*\);?")
 _INLINE_SCRIPT: Final = re.compile(r"<script>(.+?)</script>", re.DOTALL)
 
 
 @contextmanager
-def copied_to(folder: Path) -> Generator[None]:
-    """Argilla copies its pages to a temporary folder when it's imported, and leaves them there: in the block, here."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    tempfile.tempdir = str(folder)
+def not_copied() -> Generator[None]:
+    """Within the block, Argilla does not copy its pages to a temporary folder and leave them there.
+
+    It does so whenever it is imported; the copy that counts is made by `prepared`, once.
+    """
+    make_folder, copy = tempfile.mkdtemp, shutil.copytree
+    tempfile.mkdtemp, shutil.copytree = (lambda *_, **__: ""), (lambda _, to: to)
     try:
         yield
     finally:
-        tempfile.tempdir = None
+        tempfile.mkdtemp, shutil.copytree = make_folder, copy
 
 
-def leave_google_fonts_out(folder: Path) -> None:
-    """The pages' own fallback fonts serve as well, and nobody learns who reads what when."""
-    for sheet in folder.rglob("*.css"):
-        text = sheet.read_text(encoding="utf-8")
-        if _GOOGLE_FONTS.search(text):
-            sheet.write_text(_GOOGLE_FONTS.sub("", text), encoding="utf-8")
+def prepared(source: Path, folder: Path) -> Path:
+    """The pages as they are served, somewhere in `folder`: made when this version of them isn't there yet.
+
+    The pages' own fallback fonts serve as well as Google's, and nobody learns who reads what when.
+    """
+    version = sha256(Path(__file__).read_bytes() + str(source).encode()).hexdigest()[:16]
+    pages = folder / version
+    if not pages.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        unfinished = folder / "unfinished"
+        shutil.copytree(source, unfinished, ignore=shutil.ignore_patterns("*.br", "*.gz"))
+        _rewrite(unfinished, ("*.html", "*.js"), lambda text: text.replace(_BASE_URL, ""))
+        _rewrite(unfinished, ("*.css",), lambda text: _GOOGLE_FONTS.sub("", text))
+        unfinished.rename(pages)
+    return pages
+
+
+def _rewrite(folder: Path, patterns: Sequence[str], change: Callable[[str], str]) -> None:
+    for path in (path for pattern in patterns for path in folder.rglob(pattern)):
+        text = path.read_text(encoding="utf-8")
+        if (changed := change(text)) != text:
+            path.write_text(changed, encoding="utf-8")
 
 
 def content_security_policy(folder: Path) -> str:

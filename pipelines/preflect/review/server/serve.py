@@ -8,6 +8,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import argilla_server
 import database
 import pages
 import quicker
@@ -15,6 +16,7 @@ import sqlite_search
 import uvicorn
 from argilla_server import app
 from argilla_server.database import async_engine, sync_engine
+from argilla_server.static_rewrite import RewriteStaticFiles
 from jobs import work_beside
 from owner import make_owner
 from reports import Reports
@@ -34,7 +36,9 @@ def serve(home: Path, url: str, listener: socket.socket, reports: Reports) -> No
     sqlite_search.prepare(sync_engine)
     make_owner(home / "credentials.json", url)
     quicker.quicken()
-    config = uvicorn.Config(_pages_secured(), access_log=False, log_config=None, timeout_graceful_shutdown=_LEAVE_S)
+    config = uvicorn.Config(
+        _with_pages(home / "static"), access_log=False, log_config=None, timeout_graceful_shutdown=_LEAVE_S
+    )
     server = _Server(config, reports)
     # Uvicorn ends well on SIGTERM, and then sends it again to whoever was there before.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -43,9 +47,9 @@ def serve(home: Path, url: str, listener: socket.socket, reports: Reports) -> No
         raise RuntimeError("the server did not come up")
 
 
-def _pages_secured() -> pages.SecurityHeaders:
-    static = next(Path(route.app.directory) for route in app.routes if route.name == "static")
-    pages.leave_google_fonts_out(static)
+def _with_pages(folder: Path) -> pages.SecurityHeaders:
+    static = pages.prepared(Path(argilla_server.__path__[0], "static"), folder)
+    next(route for route in app.routes if route.name == "static").app = RewriteStaticFiles(directory=static, html=True)
     return pages.SecurityHeaders(app, pages.content_security_policy(static))
 
 
