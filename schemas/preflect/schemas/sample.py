@@ -155,6 +155,8 @@ class Verdict(Schema):
     tie: bool = False
     source: Literal["judge", "grader", "human"]
     confidence: float | None = Field(default=None, ge=0, le=1)
+    unusable: bool = False
+    """Both are bad: a tie of which neither may be trained on."""
 
 
 class Grade(Schema):
@@ -182,14 +184,19 @@ class Pair(Identified):
 
 
 class Review(Schema):
-    """One person's answers about one sample."""
+    """One person's answer to one question about one sample."""
 
     reviewer: str
     question: str
+    """`better`, `rating`, `problems`, `improved`, `note`; `correct` and `reference` of a reference answer."""
     value: JsonValue
+    """Of `better` the response's id, `tie` or `both_bad`."""
     response_ids: tuple[str, ...] = ()
+    """The responses asked about, in the order shown."""
     submitted_at: str
-    """ISO 8601, UTC."""
+    """ISO 8601, UTC; empty where the tool does not say."""
+    expert: bool = False
+    """Whether it was given to settle what others disagreed about."""
 
 
 class Rejection(Schema):
