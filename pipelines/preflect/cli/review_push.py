@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -14,6 +14,7 @@ from preflect.errors import InputError
 
 if TYPE_CHECKING:
     from preflect.engine.run_folder import RunFolder
+    from preflect.recipes.review_pull import Pulled
     from preflect.schemas import DeskName, DeskSpec
 
 ToFile = Annotated[
@@ -59,6 +60,41 @@ def push(
     print_result(asdict(pushed), text, as_json=as_json)
 
 
+def pull(
+    run: RunName,
+    from_: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="FILE", help="The file of JSON lines, where it is not where it was."),
+    ] = None,
+    url: Url = None,
+    api_key_env: KeyName = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch what people said, and make samples, training data and report anew with it.
+
+    Improved responses become candidates, scored and graded like any other; people's decisions go before the judge's.
+    Run it as often as you like: it changes what has changed.
+    """
+    from dataclasses import asdict
+
+    from preflect.engine.run_folder import find_run
+    from preflect.recipes.review_pull import pull as fetch
+
+    folder = find_run(run)
+    desk = _desk(folder, "review", from_, url, api_key_env) if from_ or url else None
+    pulled = fetch(folder, desk)
+    print_result(asdict(pulled), "\n".join(_told(pulled, run)), as_json=as_json)
+
+
+def _told(pulled: Pulled, run: str) -> Iterator[str]:
+    yield f"{pulled.answers:,} answers: {pulled.new:,} new, {pulled.changed:,} changed"
+    if pulled.unknown:
+        yield f"{pulled.unknown:,} answers to items that are not of this queue were left out"
+    yield f"{pulled.full:,} of {pulled.size:,} samples have all their answers, {pulled.decided:,} are decided"
+    if pulled.go_on:
+        yield f"go on with `preflect resume {run}`"
+
+
 def _desk(folder: RunFolder, name: DeskName, to: Path | None, url: str | None, api_key_env: str | None) -> DeskSpec:
     """Where to lay out: what the options say, else where it was before, else the embedded Argilla."""
     from preflect.engine.review_folder import ReviewFolder
@@ -79,6 +115,7 @@ def _listed(counts: Mapping[str, int]) -> str:
 
 COMMANDS: Final[tuple[tuple[Callable[..., Any], str, str], ...]] = (
     (push, "push", "preflect review push demo --to queue.jsonl"),
+    (pull, "pull", "preflect review pull demo"),
 )
 
 

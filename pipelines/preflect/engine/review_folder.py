@@ -103,6 +103,13 @@ class ReviewFolder:
         shutil.copytree(self.run.path / "samples", copy)
         copy.replace(self._before)
 
+    def parts_before(self) -> Iterator[tuple[str, Iterator[Sample]]]:
+        """File by file what `keep_before` set aside."""
+        from preflect.engine.storage import read_samples  # noqa: PLC0415  # polars
+
+        for part in sorted(self._before.glob("part-*.parquet")):
+            yield part.name, read_samples([part])
+
     def _write(self, name: str, record: BaseModel) -> None:
         text = orjson.dumps(record.model_dump(mode="json"), option=orjson.OPT_INDENT_2).decode()
         write_text_atomically(self.path / name, text + "\n")

@@ -34,11 +34,14 @@ def rows_of(sample: Sample, kind: Kind) -> Sequence[Row | Unfit]:
 def sft_row(sample: Sample) -> SftRow | Unfit | None:
     """The final instruction with the best response known to it, never one that its grader found wrong.
 
-    The best known: the chosen one of the last pair, else the response that goes on, else one that its grader passed.
+    The best known: the chosen one of the last pair, else one that people prefer, an edit of theirs before all, else the
+    response that goes on, else one that its grader passed; never one that people find bad.
     """
-    instruction, candidates = _known_best(sample)
+    instruction, known = _known_best(sample)
+    bad = {response_id for v in sample.verdicts if v.unusable for response_id in (v.better_id, v.worse_id)}
+    candidates = [response for response in known if response.id not in bad]
     if not candidates:
-        return None
+        return Unfit("judged_bad", "people find every response that could be trained on bad") if known else None
     grades = {grade.response_id: grade.score for grade in sample.grades if grade.score is not None}
     first, *_ = candidates
     right = [response for response in candidates if grades.get(response.id, 0.0) >= 1.0]
@@ -54,8 +57,11 @@ def _known_best(sample: Sample) -> tuple[Instruction, list[Response]]:
         pair = sample.pairs[-1]
         return sample.instruction_of(pair.instruction_id), [sample.response_of(pair.chosen_id)]
     first = sample.response
-    others = sample.responses_to(sample.instruction.id)
-    return sample.instruction, [first, *(other for other in others if other != first)] if first else []
+    if first is None:
+        return sample.instruction, []
+    preferred = {v.better_id for v in sample.verdicts if v.source == "human" and not v.tie}
+    others = (other for other in sample.responses_to(sample.instruction.id) if other != first)
+    return sample.instruction, sorted([first, *others], key=lambda r: (r.origin != "human", r.id not in preferred))
 
 
 def dpo_rows(sample: Sample) -> list[DpoRow]:
@@ -73,10 +79,17 @@ def dpo_rows(sample: Sample) -> list[DpoRow]:
     ]
 
 
-def rft_row(sample: Sample) -> RftRow | None:
-    """The final instruction with its grader, else the seed with its own: a rewrite may have none."""
-    for instruction in (sample.instruction, sample.seed):
-        if instruction.grader is not None:
+def rft_row(sample: Sample) -> RftRow | Unfit | None:
+    """The final instruction with its grader, else the seed with its own: a rewrite may have none.
+
+    With the reference answer that people gave it; unfit where they refute it and know no other.
+    """
+    for asked in (sample.instruction, sample.seed):
+        if asked.grader is not None:
+            instruction = sample.checked(asked)
+            if instruction is None:
+                return Unfit("reference_refuted", "people find the reference answer wrong, and agree on no other")
+            assert instruction.grader is not None
             return RftRow(
                 prompt=instruction.prompt,
                 reference_answer=instruction.reference_answer,

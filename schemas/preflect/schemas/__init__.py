@@ -29,7 +29,6 @@ from preflect.schemas.models import (
 )
 from preflect.schemas.recipe import ColumnPattern, ExportSpec, InputSpec, Limits, Recipe, SharedLimit
 from preflect.schemas.review import (
-    AnnotatorFigures,
     ArgillaDeskSpec,
     DeskName,
     DeskSpec,
@@ -39,6 +38,7 @@ from preflect.schemas.review import (
     ReviewAnswer,
     ReviewCounts,
     ReviewDesks,
+    ReviewerFigures,
     ReviewQueue,
     ReviewReport,
     ReviewRound,
@@ -53,6 +53,7 @@ from preflect.schemas.sample import (
     Pair,
     Provenance,
     Rating,
+    ReferenceCheck,
     Rejection,
     Response,
     Review,
@@ -81,7 +82,6 @@ from preflect.schemas.stages import (
 
 __all__ = [
     "SCHEMA_VERSION",
-    "AnnotatorFigures",
     "AnyStage",
     "ArgillaDeskSpec",
     "BatchOptions",
@@ -128,6 +128,7 @@ __all__ = [
     "QuestionFigures",
     "Rating",
     "Recipe",
+    "ReferenceCheck",
     "ReflectInstruction",
     "ReflectResponse",
     "RegexGrader",
@@ -143,6 +144,7 @@ __all__ = [
     "ReviewRound",
     "ReviewStage",
     "ReviewTask",
+    "ReviewerFigures",
     "RftRow",
     "Role",
     "Row",

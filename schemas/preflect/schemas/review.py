@@ -116,7 +116,7 @@ class QuestionFigures(Schema):
     """Cohen's; only where exactly two people answered."""
 
 
-class AnnotatorFigures(Schema):
+class ReviewerFigures(Schema):
     """One reviewer's work."""
 
     reviewer: str
@@ -149,7 +149,7 @@ class ReviewReport(Schema):
     parts: dict[str, int]
     """Samples in the queue by why they were chosen."""
     questions: tuple[QuestionFigures, ...]
-    annotators: tuple[AnnotatorFigures, ...]
+    annotators: tuple[ReviewerFigures, ...]
     judge_accuracy: Estimate
     """Corrected for the choice of samples; see `preflect.scoring.survey`."""
     judge_accuracy_reviewed: Estimate

@@ -156,7 +156,7 @@ class Verdict(Schema):
     source: Literal["judge", "grader", "human"]
     confidence: float | None = Field(default=None, ge=0, le=1)
     unusable: bool = False
-    """Both are bad: a tie of which neither may be trained on."""
+    """Neither may be trained on: a tie of two bad ones, or of one with itself."""
 
 
 class Grade(Schema):
@@ -199,6 +199,15 @@ class Review(Schema):
     """Whether it was given to settle what others disagreed about."""
 
 
+class ReferenceCheck(Schema):
+    """What people decided about an instruction's reference answer."""
+
+    instruction_id: str
+    right: bool
+    correction: str | None = None
+    """The right answer, where it's wrong and they agree on another one."""
+
+
 class Rejection(Schema):
     """Why a sample, or one candidate of it, went no further."""
 
@@ -234,6 +243,7 @@ class Sample(Schema):
     verdicts: tuple[Verdict, ...] = ()
     pairs: tuple[Pair, ...] = ()
     reviews: tuple[Review, ...] = ()
+    reference_checks: tuple[ReferenceCheck, ...] = ()
     rejections: tuple[Rejection, ...] = ()
     """Candidates lost on the way, the sample itself going on."""
     simulated: bool = False
@@ -264,6 +274,16 @@ class Sample(Schema):
                 return response
         raise KeyError(response_id)
 
+    def checked(self, instruction: Instruction) -> Instruction | None:
+        """The instruction with the reference answer that people gave it; None where they refute it and know no other.
+
+        Its id stays that of the instruction: what was made for it stays so.
+        """
+        for check in self.reference_checks:
+            if check.instruction_id == instruction.id and not check.right:
+                return None if check.correction is None else _corrected(instruction, check.correction)
+        return instruction
+
     def responses_to(self, instruction_id: str) -> tuple[Response, ...]:
         """All candidates for one instruction, oldest first."""
         return tuple(r for r in self.responses if r.instruction_id == instruction_id)
@@ -280,3 +300,11 @@ class Sample(Schema):
     ) -> Rejection:
         """A rejection that carries this sample's id."""
         return Rejection(sample_id=self.id, stage=stage, cause=cause, reason=reason, detail=detail)
+
+
+def _corrected(instruction: Instruction, reference: str) -> Instruction:
+    # Not `evolve`, which would give it another id. A grader's own reference would outrank the instruction's.
+    grader = instruction.grader
+    if grader is not None and "reference" in type(grader).model_fields:
+        grader = grader.evolve(reference=None)
+    return instruction.model_copy(update={"reference_answer": reference, "grader": grader})
