@@ -137,6 +137,32 @@ def test_answers_that_do_not_fit_are_told_and_change_nothing(preflect: Run, fini
     assert contents(finished) == before
 
 
+def test_what_people_cannot_settle_goes_to_an_expert_whose_word_stands(
+    preflect: Run, finished: Path, tmp_path: Path
+) -> None:
+    nobody = preflect("review", "report", "run")
+    assert nobody.returncode == 2
+    assert "nobody has reviewed a sample" in nobody.stderr
+
+    def divided(number: int, line: Line) -> list[Line]:
+        other = "b" if number < 3 else "a"
+        return [{"reviewer": "ann", "better": "a"}, {"reviewer": "bob", "better": other}]
+
+    answer(tmp_path / "queue.jsonl", divided)
+    preflect("review", "pull", "run")
+    said = preflect("review", "push", "run", "--adjudicate", "--to", "expert.jsonl", "--json")
+    assert json.loads(said.stdout)["items"] == 3
+    answer(tmp_path / "expert.jsonl", always("tie"))
+    assert json.loads(preflect("review", "pull", "run", "--json").stdout)["decided"] == 8
+    report = json.loads(preflect("review", "report", "run", "--json").stdout)
+    assert (report["ties"], report["conflicts"]) == (3, 0)
+    assert report == read(finished / "review" / "report.json")
+    assert "Krippendorff" in (finished / "review" / "report.html").read_text(encoding="utf-8")
+    assert "Judge right, by people" in (finished / "report.html").read_text(encoding="utf-8")
+    nothing = preflect("review", "push", "run", "--adjudicate", "--json")
+    assert json.loads(nothing.stdout)["new"] == 0
+
+
 def test_a_second_queue_asks_about_other_samples(preflect: Run, finished: Path, tmp_path: Path) -> None:
     first = {line["id"] for line in map(json.loads, (tmp_path / "queue.jsonl").read_text().splitlines())}
     answer(tmp_path / "queue.jsonl", always("a"))

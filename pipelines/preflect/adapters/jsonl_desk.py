@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +70,20 @@ class JsonlDesk:
                 sample_id=line["id"],
                 reviewer=reviewer,
                 values=values,
-                submitted_at=str(answer.get("submitted_at", "")),
+                submitted_at=self._moment(number, answer.get("submitted_at", "")),
             )
+
+    def _moment(self, number: int, said: Any) -> str:
+        """In UTC; what names no zone is taken for UTC."""
+        if said == "":
+            return ""
+        try:
+            moment = datetime.fromisoformat(said)
+        except (TypeError, ValueError) as error:
+            raise DataError(
+                f"{self.path}:{number}: `submitted_at` is {said!r}; a time such as 2026-01-31T09:30:00Z is right"
+            ) from error
+        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC).isoformat()
 
 
 def _line(form: ReviewForm, item: ReviewItem) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from preflect.errors import InputError
 if TYPE_CHECKING:
     from preflect.engine.run_folder import RunFolder
     from preflect.recipes.review_pull import Pulled
-    from preflect.schemas import DeskName, DeskSpec
+    from preflect.schemas import DeskName, DeskSpec, Estimate, ReviewReport
 
 ToFile = Annotated[
     Path | None,
@@ -35,6 +35,9 @@ def push(
     more: Annotated[
         bool, typer.Option("--more", help="Choose as many again, from samples that nobody was asked about.")
     ] = False,
+    adjudicate: Annotated[
+        bool, typer.Option("--adjudicate", help="Ties and conflicts instead, for an expert whose word then stands.")
+    ] = False,
     options: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="An option of the review, where the recipe has no such stage."),
@@ -49,9 +52,15 @@ def push(
 
     from preflect.engine.run_folder import find_run
     from preflect.recipes.review_push import push as lay_out
+    from preflect.recipes.review_push import push_for_adjudication
 
     folder = find_run(run)
-    pushed = lay_out(folder, _desk(folder, "review", to, url, api_key_env), options or (), more=more)
+    if adjudicate and (more or options):
+        raise InputError("--adjudicate takes what people could not settle, and neither --more nor --set")
+    if adjudicate:
+        pushed = push_for_adjudication(folder, _desk(folder, "adjudication", to, url, api_key_env))
+    else:
+        pushed = lay_out(folder, _desk(folder, "review", to, url, api_key_env), options or (), more=more)
     text = (
         f"{pushed.place}: {pushed.items:,} samples, {pushed.new:,} of them new\n"
         f"  chosen by {_listed(pushed.parts)}\n"
@@ -86,6 +95,39 @@ def pull(
     print_result(asdict(pulled), "\n".join(_told(pulled, run)), as_json=as_json)
 
 
+def report(run: RunName, as_json: AsJson = False) -> None:
+    """How far people agree with each other and with the judge, and how each of them works.
+
+    Figures with 95 % bootstrap intervals; as a page and as JSON in the run's `review/` as well.
+    """
+    from preflect.engine.review_folder import ReviewFolder
+    from preflect.engine.run_folder import find_run
+    from preflect.recipes.review_figures import review_report
+
+    folder = find_run(run)
+    found = review_report(folder)
+    text = "\n".join((*_lines(found), f"report   {ReviewFolder(folder).report_path}"))
+    print_result(found.model_dump(mode="json"), text, as_json=as_json)
+
+
+def _lines(found: ReviewReport) -> Iterator[str]:
+    yield f"{found.name}: {found.reviewed:,} of {found.pushed:,} samples reviewed"
+    yield f"people   decided {found.decided:,}, {found.ties:,} of them ties; {found.conflicts:,} conflicts"
+    yield f"judge    right in {_shown(found.judge_accuracy)} of all samples, estimated"
+    yield f"         kappa {_shown(found.human_judge)} with people; grader with people {_shown(found.human_grader)}"
+    for q in found.questions:
+        yield f"{q.question:<8} alpha {_shown(q.alpha)}, {q.answers:,} answers"
+    for r in found.reviewers:
+        gold, first = _shown(r.gold), _shown(r.first)
+        yield f"{r.reviewer:<8} {r.answers:,} answers, right on gold {gold}, chose the first shown {first}"
+
+
+def _shown(estimate: Estimate) -> str:
+    if estimate.value is None:
+        return "unknown"
+    return f"{estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f})"
+
+
 def _told(pulled: Pulled, run: str) -> Iterator[str]:
     yield f"{pulled.answers:,} answers: {pulled.new:,} new, {pulled.changed:,} changed"
     if pulled.unknown:
@@ -116,6 +158,7 @@ def _listed(counts: Mapping[str, int]) -> str:
 COMMANDS: Final[tuple[tuple[Callable[..., Any], str, str], ...]] = (
     (push, "push", "preflect review push demo --to queue.jsonl"),
     (pull, "pull", "preflect review pull demo"),
+    (report, "report", "preflect review report demo"),
 )
 
 

@@ -20,6 +20,7 @@ from preflect.schemas import (
     ReviewAnswer,
     ReviewDesks,
     ReviewQueue,
+    ReviewReport,
     ReviewStage,
     Sample,
     content_id,
@@ -35,7 +36,6 @@ class ReviewFolder:
         self.run = run
         self.path = run.path / "review"
         self.report_path = self.path / "report.html"
-        self.report_json_path = self.path / "report.json"
         self._before = self.path / "before"
         """The samples as the run left them, where no stage of it is `review`."""
 
@@ -68,6 +68,10 @@ class ReviewFolder:
         """Replace them; the same answers are the same bytes, in whatever order they came."""
         lines = (answer.model_dump_json() + "\n" for answer in in_order(answers))
         write_text_atomically(self.path / "answers.jsonl", "".join(lines))
+
+    def keep_report(self, report: ReviewReport) -> None:
+        """Replace `report.json`."""
+        self._write("report.json", report)
 
     def samples(self) -> Iterator[Sample]:
         """The samples that people are asked about, as they were before anybody was.

@@ -11,10 +11,11 @@ from preflect.engine.lock import sole_use
 from preflect.engine.review_folder import ReviewFolder, review_stage
 from preflect.engine.run_folder import RunFolder
 from preflect.errors import InputError
+from preflect.recipes.review_answers import answered_of
 from preflect.recipes.review_desks import open_desk, place_of
 from preflect.recipes.review_options import options_with
 from preflect.review.form import form_of, item_of
-from preflect.review.queue import candidates, choose_round
+from preflect.review.queue import ADJUDICATE, candidates, choose_round
 from preflect.schemas import DeskName, DeskSpec, ReviewQueue, ReviewRound, ReviewStage, ReviewTask
 
 
@@ -50,6 +51,27 @@ def push(folder: RunFolder, desk: DeskSpec, overrides: Sequence[str] = (), *, mo
             queue = queue.evolve(rounds=(*queue.rounds, chosen))
         pushed = lay_out(files, queue, "review", desk)
         return _told(queue, "review", desk, pushed, len(chosen.tasks) if chosen else 0)
+
+
+def push_for_adjudication(folder: RunFolder, desk: DeskSpec) -> Pushed:
+    """Lay out what people could not settle, ties and conflicts, for an expert whose word then stands.
+
+    Raises: InputError: there is no such sample.
+    """
+    with sole_use(folder.live_path):
+        files, answered = ReviewFolder(folder), answered_of(folder)
+        open_ = tuple(task.evolve(part=ADJUDICATE) for task in answered.open_cases())
+        queue = answered.queue
+        if not open_ and not _rounds(queue, "adjudication"):
+            raise InputError(
+                f"the run {folder.path} has no sample that all its reviewers have answered and that is open: a tie, or "
+                "as many for one as for the other"
+            )
+        if open_:
+            new = ReviewRound(desk="adjudication", kind=queue.options.kind, population=len(open_), tasks=open_)
+            queue = queue.evolve(rounds=(*queue.rounds, new))
+        pushed = lay_out(files, queue, "adjudication", desk)
+        return _told(queue, "adjudication", desk, pushed, len(open_))
 
 
 def _options(files: ReviewFolder, overrides: Sequence[str]) -> ReviewStage:

@@ -77,6 +77,10 @@ class Answered:
                     found[vote.reviewer].append(vote.value == task.gold_id)
         return dict(found)
 
+    def is_gold(self, sample_id: str) -> bool:
+        """Whether a grader knows what is right of the sample, and people's answers decide nothing."""
+        return self.tasks["review", sample_id].part == GOLD
+
     def full(self) -> int:
         """How many samples of the queue have as many answers as were asked for."""
         return sum(len(self.answers(sample_id)) >= self.options.overlap for sample_id in self.reviewed)

@@ -49,7 +49,7 @@ def candidates(
 
 def choose_round(found: Iterable[Candidate], options: ReviewStage, seed: int, number: int) -> ReviewRound:
     """As many of the candidates as `size` says, or all: `gold` and `random` by their shares, the rest by signals."""
-    drawn = sorted(found, key=lambda c: _lot(c, seed, number))
+    drawn = _by_lot(found, f"chosen:{seed}:{number}")
     total = min(options.size, len(drawn))
     taken: dict[str, tuple[Candidate, str]] = {}
 
@@ -64,9 +64,11 @@ def choose_round(found: Iterable[Candidate], options: ReviewStage, seed: int, nu
             break
         take([candidate], signal, 1)
     take(drawn, FILL, total - random - len(taken))
-    take(drawn, RANDOM, random)
-    # In the order of the lots: nobody can tell a part by its place.
-    tasks = (_task(*taken[c.sample_id]) for c in drawn if c.sample_id in taken)
+    # By lots of their own: among equals, what was left above was left for having drawn the higher lots there.
+    take(_by_lot(drawn, f"random:{seed}:{number}"), RANDOM, random)
+    # Laid out by lot as well: nobody can tell a part by its place.
+    shuffled = _by_lot((candidate for candidate, _ in taken.values()), f"order:{seed}:{number}")
+    tasks = (_task(*taken[candidate.sample_id]) for candidate in shuffled)
     return ReviewRound(kind=options.kind, population=len(drawn), tasks=tuple(tasks))
 
 
@@ -91,8 +93,9 @@ def _by_signals(free: Sequence[Candidate], options: ReviewStage) -> Iterator[tup
             yield candidate, name
 
 
-def _lot(candidate: Candidate, seed: int, number: int) -> bytes:
-    return blake2b(f"queue:{seed}:{number}:{candidate.sample_id}".encode(), digest_size=16).digest()
+def _by_lot(found: Iterable[Candidate], draw: str) -> list[Candidate]:
+    """In an order by chance, the same for the same draw, however they come."""
+    return sorted(found, key=lambda c: blake2b(f"{draw}:{c.sample_id}".encode(), digest_size=16).digest())
 
 
 def _task(candidate: Candidate, part: str) -> ReviewTask:

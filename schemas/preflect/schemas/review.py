@@ -140,6 +140,7 @@ class ReviewReport(Schema):
 
     name: str
     simulated: bool
+    kind: ReviewKind
     pushed: int
     reviewed: int
     decided: int
@@ -149,7 +150,7 @@ class ReviewReport(Schema):
     parts: dict[str, int]
     """Samples in the queue by why they were chosen."""
     questions: tuple[QuestionFigures, ...]
-    annotators: tuple[ReviewerFigures, ...]
+    reviewers: tuple[ReviewerFigures, ...]
     judge_accuracy: Estimate
     """Corrected for the choice of samples; see `preflect.scoring.survey`."""
     judge_accuracy_reviewed: Estimate
