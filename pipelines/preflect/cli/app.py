@@ -11,7 +11,7 @@ from typing import Annotated, Final
 
 import typer
 
-from preflect.cli import check, export, filtering, init, journal, review_push, run, runs, schema, score, sim
+from preflect.cli import check, export, filtering, init, journal, review, review_push, run, runs, schema, score, sim
 from preflect.cli.output import print_result, report_error
 from preflect.errors import PreflectError
 
@@ -60,11 +60,12 @@ for _command, _name, _example in journal.COMMANDS:
 app.add_typer(_journal)
 _review = typer.Typer(
     name="review",
-    help="Let people review samples of a run, and learn from what they say.",
+    help="Let people judge a run's answers, in an Argilla that starts with one command, and learn from what they say.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-review_push.add_to(_review)
+for _command, _name, _example in (*review.COMMANDS, *review_push.COMMANDS):
+    _review.command(_name, epilog=f"Example: {_example}")(_command)
 app.add_typer(_review)
 
 

@@ -160,9 +160,3 @@ COMMANDS: Final[tuple[tuple[Callable[..., Any], str, str], ...]] = (
     (pull, "pull", "preflect review pull demo"),
     (report, "report", "preflect review report demo"),
 )
-
-
-def add_to(review: typer.Typer) -> None:
-    """Put these commands among those of `preflect review`."""
-    for command, name, example in COMMANDS:
-        review.command(name, epilog=f"Example: {example}")(command)

@@ -1,1 +1,1 @@
-"""Review by people: which samples they are asked about, how they are asked, and what their answers decide."""
+"""Review by people: what they are asked, what their answers decide, and the Argilla that preflect starts for them."""

@@ -1,0 +1,16 @@
+"""What every connection to the database is given."""
+
+from typing import Any
+
+from sqlalchemy import Engine, event
+
+from sqlite_search.words import words
+
+
+def equip_connections() -> None:
+    """From now on every new connection can make words: without it no record can be written, as its triggers need them."""
+    event.listen(Engine, "connect", _equip)
+
+
+def _equip(connection: Any, _: Any) -> None:
+    connection.create_function("words", 1, words, deterministic=True)
