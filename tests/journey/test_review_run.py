@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
+from tests.review_server import ReviewServer
 
 from preflect.adapters.shipped import shipped
 from preflect.engine import run
@@ -251,3 +253,52 @@ def test_a_queue_that_was_never_made_has_no_answers(preflect: Run, done_once: Pa
     told = preflect("review", "pull", done_once)
     assert told.returncode == 2
     assert f"begin with `preflect review push {done_once}`" in told.stderr
+
+
+def test_an_argilla_takes_the_queue_and_gives_the_answers_back(
+    preflect: Run, done_once: Path, tmp_path: Path, review_server: ReviewServer
+) -> None:
+    shutil.copytree(done_once, tmp_path / "in-argilla")
+    where = ("--home", review_server.home, "--user", "journey-ann", "--set", "size=5", "--set", "gold=0")
+    pushed = json.loads(preflect("review", "push", "in-argilla", *where, "--json").stdout)
+    assert (pushed["new"], [*pushed["passwords"]]) == (5, ["journey-ann"])
+    token = review_server.log_in("journey-ann", pushed["passwords"]["journey-ann"]).json()["access_token"]
+    [dataset] = [d for d in review_server.get("/me/datasets")["items"] if d["name"] == "in-argilla-review"]
+    for record in review_server.get(f"/datasets/{dataset['id']}/records")["items"]:
+        body = {"values": {"better": {"value": "b"}}, "status": "submitted"}
+        requests.post(
+            f"{review_server.url}/api/v1/records/{record['id']}/responses",
+            json=body,
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=30,
+        ).raise_for_status()
+    assert json.loads(preflect("review", "pull", "in-argilla", "--json").stdout)["decided"] == 5
+    found = [review for sample in samples(tmp_path / "in-argilla").values() for review in sample.reviews]
+    assert {review.reviewer for review in found} == {"journey-ann"}
+    # The same server by its address and a key, as a team's own would be.
+    shutil.copytree(done_once, tmp_path / "by-url")
+    remote = ("--url", review_server.url, "--api-key-env", "TEAM_KEY", "--set", "size=3")
+    env = {"TEAM_KEY": review_server.api_key}
+    assert json.loads(preflect("review", "push", "by-url", *remote, "--json", env=env).stdout)["new"] == 3
+    assert json.loads(preflect("review", "pull", "by-url", "--json", env=env).stdout)["size"] == 3
+    without = preflect("review", "pull", "by-url")
+    assert without.returncode == 2
+    assert "the environment variable TEAM_KEY is not set" in without.stderr
+    assert review_server.api_key not in "".join(
+        p.read_text("utf-8") for p in (tmp_path / "by-url/review").glob("*.json")
+    )
+
+
+@pytest.mark.parametrize("kind", ["sft", "rft"])
+def test_single_responses_and_reference_answers_are_reviewed_as_well(
+    preflect: Run, done_once: Path, tmp_path: Path, kind: str
+) -> None:
+    shutil.copytree(done_once, tmp_path / "run")
+    options = ("--set", f"kind={kind}", "--set", "size=6", "--set", "gold=0")
+    assert preflect("review", "push", "run", "--to", "queue.jsonl", *options).returncode == 0
+    said = {"sft": {"rating_a": 1}, "rft": {"correct": "no"}}[kind]
+    answer(tmp_path / "queue.jsonl", lambda number, line: [{"reviewer": "ann", **said}])
+    assert preflect("review", "pull", "run").returncode == 0
+    exports = {export["kind"]: export for export in read(tmp_path / "run" / "manifest.json")["exports"]}
+    assert exports[kind]["refused"] == {{"sft": "judged_bad", "rft": "reference_refuted"}[kind]: 6}
+    assert json.loads(preflect("review", "report", "run", "--json").stdout)["reviewed"] == 6

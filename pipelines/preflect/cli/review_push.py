@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from preflect.cli.output import AsJson, print_result
+from preflect.cli.review import DEFAULT_HOME, Home
 from preflect.cli.runs import RunName
 from preflect.errors import InputError
 
@@ -32,6 +33,11 @@ def push(
     to: ToFile = None,
     url: Url = None,
     api_key_env: KeyName = None,
+    users: Annotated[
+        list[str] | None,
+        typer.Option("--user", metavar="NAME", help="Let this person in; a new one's password is printed, once."),
+    ] = None,
+    home: Home = DEFAULT_HOME,
     more: Annotated[
         bool, typer.Option("--more", help="Choose as many again, from samples that nobody was asked about.")
     ] = False,
@@ -51,22 +57,32 @@ def push(
     from dataclasses import asdict
 
     from preflect.engine.run_folder import find_run
+    from preflect.recipes.review_desks import open_argilla
     from preflect.recipes.review_push import push as lay_out
     from preflect.recipes.review_push import push_for_adjudication
+    from preflect.schemas import ArgillaDeskSpec
 
     folder = find_run(run)
+    desk = _desk(folder, "adjudication" if adjudicate else "review", to, url, api_key_env, home)
+    if users and not isinstance(desk, ArgillaDeskSpec):
+        raise InputError("--user lets people into Argilla; a file of JSON lines has no users")
     if adjudicate and (more or options):
         raise InputError("--adjudicate takes what people could not settle, and neither --more nor --set")
-    if adjudicate:
-        pushed = push_for_adjudication(folder, _desk(folder, "adjudication", to, url, api_key_env))
-    else:
-        pushed = lay_out(folder, _desk(folder, "review", to, url, api_key_env), options or (), more=more)
+    pushed = push_for_adjudication(folder, desk) if adjudicate else lay_out(folder, desk, options or (), more=more)
+    passwords = open_argilla(desk).admit(users) if users and isinstance(desk, ArgillaDeskSpec) else {}
     text = (
         f"{pushed.place}: {pushed.items:,} samples, {pushed.new:,} of them new\n"
         f"  chosen by {_listed(pushed.parts)}\n"
+        f"{''.join(_admitted(users or (), passwords))}"
         f"go on with `preflect review pull {run}` when people have answered"
     )
-    print_result(asdict(pushed), text, as_json=as_json)
+    print_result({**asdict(pushed), "passwords": passwords}, text, as_json=as_json)
+
+
+def _admitted(users: Sequence[str], passwords: Mapping[str, str]) -> Iterator[str]:
+    for name in users:
+        told = f"password {passwords[name]} (shown this once)" if name in passwords else "known already"
+        yield f"user      {name}, {told}\n"
 
 
 def pull(
@@ -77,6 +93,7 @@ def pull(
     ] = None,
     url: Url = None,
     api_key_env: KeyName = None,
+    home: Home = DEFAULT_HOME,
     as_json: AsJson = False,
 ) -> None:
     """Fetch what people said, and make samples, training data and report anew with it.
@@ -90,7 +107,7 @@ def pull(
     from preflect.recipes.review_pull import pull as fetch
 
     folder = find_run(run)
-    desk = _desk(folder, "review", from_, url, api_key_env) if from_ or url else None
+    desk = _desk(folder, "review", from_, url, api_key_env, home) if from_ or url else None
     pulled = fetch(folder, desk)
     print_result(asdict(pulled), "\n".join(_told(pulled, run)), as_json=as_json)
 
@@ -137,7 +154,9 @@ def _told(pulled: Pulled, run: str) -> Iterator[str]:
         yield f"go on with `preflect resume {run}`"
 
 
-def _desk(folder: RunFolder, name: DeskName, to: Path | None, url: str | None, api_key_env: str | None) -> DeskSpec:
+def _desk(
+    folder: RunFolder, name: DeskName, to: Path | None, url: str | None, api_key_env: str | None, home: Path
+) -> DeskSpec:
     """Where to lay out: what the options say, else where it was before, else the embedded Argilla."""
     from preflect.engine.review_folder import ReviewFolder
     from preflect.schemas import ArgillaDeskSpec, JsonlDeskSpec
@@ -148,7 +167,8 @@ def _desk(folder: RunFolder, name: DeskName, to: Path | None, url: str | None, a
         return JsonlDeskSpec(path=str(to.resolve()))
     if not url and (known := ReviewFolder(folder).desks().get(name)):
         return known
-    return ArgillaDeskSpec(url=url, api_key_env=api_key_env, dataset=f"{folder.path.name}-{name}")
+    where = None if url else str(home.resolve())
+    return ArgillaDeskSpec(url=url, api_key_env=api_key_env, home=where, dataset=f"{folder.path.name}-{name}")
 
 
 def _listed(counts: Mapping[str, int]) -> str:

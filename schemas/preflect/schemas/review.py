@@ -77,7 +77,9 @@ class ArgillaDeskSpec(Schema):
     url: str | None = None
     """None: the embedded server, wherever it listens."""
     api_key_env: str | None = None
-    """Name of the variable with the key; None: the embedded server's own."""
+    """Name of the variable with the key; the embedded server's own needs none."""
+    home: str | None = None
+    """The embedded server's data."""
     workspace: str = "preflect"
     dataset: str
 
