@@ -88,17 +88,17 @@ class InArgilla:
     def __post_init__(self) -> None:
         self._people: dict[str, Any] = {}
 
-    def _id(self, where: str, name: str) -> str:
+    def id_of(self, where: str, name: str) -> str:
         return next(one["id"] for one in self.server.get(where)["items"] if one["name"] == name)
 
     def records(self) -> dict[str, dict[str, Any]]:
-        dataset = self._id("/me/datasets", self.dataset)
+        dataset = self.id_of("/me/datasets", self.dataset)
         found = self.server.get(f"/datasets/{dataset}/records?include=responses&limit=500")["items"]
         return {record["external_id"]: record for record in found}
 
-    def _person(self, name: str) -> Any:
+    def person(self, name: str) -> Any:
         if name not in self._people:
-            workspace = self._id("/me/workspaces", self.workspace)
+            workspace = self.id_of("/me/workspaces", self.workspace)
             self._people[name] = self.server.add_user(f"{name}-{self.workspace}", workspace)
         return self._people[name]
 
@@ -108,7 +108,7 @@ class InArgilla:
     def _respond(self, item_id: str, reviewer: str, status: str, values: Values) -> None:
         record = self.records()[item_id]
         body = {"record_id": record["id"], "status": status, "values": {n: {"value": v} for n, v in values.items()}}
-        [told] = self._person(reviewer).post("/me/responses/bulk", {"items": [body]})["items"]
+        [told] = self.person(reviewer).post("/me/responses/bulk", {"items": [body]})["items"]
         assert told["error"] is None, told
 
     def withdraw(self, item_id: str, reviewer: str) -> None:
@@ -199,11 +199,11 @@ def test_people_see_no_verdict_unless_they_are_to(review_server: ReviewServer) -
     people = InArgilla(review_server, "verdicts", "verdicts")
     desk = ArgillaDesk(review_server.url, review_server.api_key, people.workspace, people.dataset)
     desk.push(FORMS["preference"], [item(1), item(2, suggested="b")])
-    dataset = people._id("/me/datasets", "verdicts")
+    dataset = people.id_of("/me/datasets", "verdicts")
     found = review_server.get(f"/datasets/{dataset}/records?include=suggestions")["items"]
     suggested = {r["external_id"]: [s["value"] for s in r["suggestions"]] for r in found}
     assert suggested == {"sample-1": [], "sample-2": ["b"]}
-    ann = people._person("ann")
+    ann = people.person("ann")
     properties = {
         p["name"]: p["visible_for_annotators"] for p in ann.get(f"/me/datasets/{dataset}/metadata-properties")["items"]
     }

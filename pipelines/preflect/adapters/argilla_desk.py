@@ -167,12 +167,14 @@ class _Session:
 
 
 def _answers(record: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[ReviewAnswer]:
-    for response in record.get("responses") or []:
+    responses: list[dict[str, Any]] = record.get("responses") or []
+    for response in responses:
+        values: dict[str, dict[str, Any]] = response["values"] or {}
         if response["status"] == "submitted":
             yield ReviewAnswer(
                 sample_id=record["external_id"],
                 # A user who was deleted since has said it all the same.
                 reviewer=names.get(str(response["user_id"]), str(response["user_id"])),
-                values={name: said["value"] for name, said in (response["values"] or {}).items()},
+                values={name: said["value"] for name, said in values.items()},
                 submitted_at=f"{response['updated_at']}+00:00",
             )

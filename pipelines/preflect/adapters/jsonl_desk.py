@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
@@ -52,24 +52,24 @@ class JsonlDesk:
             line: Any = orjson.loads(text)
         except orjson.JSONDecodeError as error:
             raise DataError(f"{self.path}:{number}: not JSON ({error}); each line is one JSON object") from error
-        if not isinstance(line, dict) or not isinstance(line.get("id"), str):
+        if not isinstance(line, dict) or not isinstance((found := cast("dict[str, Any]", line)).get("id"), str):
             raise DataError(f"{self.path}:{number}: an object with an `id` is wanted, got {text[:80]!r}")
-        if not isinstance(line.get("answers", []), list):
-            raise DataError(f"{self.path}:{number}: `answers` is {line['answers']!r}; a list of objects is right")
-        return line
+        if not isinstance(found.get("answers", []), list):
+            raise DataError(f"{self.path}:{number}: `answers` is {found['answers']!r}; a list of objects is right")
+        return found
 
     def _answers(self, number: int, line: Mapping[str, Any]) -> Iterator[ReviewAnswer]:
         latest: dict[str, dict[str, Any]] = {}
-        for answer in line.get("answers", []):
-            if not isinstance(answer, dict) or not isinstance(answer.get("reviewer"), str) or not answer["reviewer"]:
-                raise DataError(f"{self.path}:{number}: an answer needs a `reviewer`, got {answer!r}")
+        for said in cast("list[Any]", line.get("answers", [])):
+            answer = cast("dict[str, Any]", said) if isinstance(said, dict) else {}
+            if not isinstance(answer.get("reviewer"), str) or not answer["reviewer"]:
+                raise DataError(f"{self.path}:{number}: an answer needs a `reviewer`, got {said!r}")
             latest[answer["reviewer"]] = answer
         for reviewer, answer in sorted(latest.items()):
-            values = {key: value for key, value in answer.items() if key not in {"reviewer", "submitted_at"}}
             yield ReviewAnswer(
                 sample_id=line["id"],
                 reviewer=reviewer,
-                values=values,
+                values={key: value for key, value in answer.items() if key not in {"reviewer", "submitted_at"}},
                 submitted_at=self._moment(number, answer.get("submitted_at", "")),
             )
 

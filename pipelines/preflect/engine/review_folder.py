@@ -55,7 +55,8 @@ class ReviewFolder:
 
     def keep_desk(self, name: DeskName, desk: DeskSpec) -> None:
         """Remember where a queue was laid out."""
-        self._write("desks.json", ReviewDesks(desks=self.desks() | {name: desk}))
+        desks: dict[DeskName, DeskSpec] = {**self.desks(), name: desk}
+        self._write("desks.json", ReviewDesks(desks=desks))
 
     def answers(self) -> list[ReviewAnswer]:
         """All answers that were pulled, by sample and reviewer."""

@@ -23,6 +23,7 @@ from preflect.review.answered import Answered
 from preflect.review.form import faults_of, form_of
 from preflect.review.take_back import Admission, TakeBack
 from preflect.schemas import (
+    ChatModelSpec,
     DeskName,
     DeskSpec,
     Manifest,
@@ -36,6 +37,7 @@ from preflect.schemas import (
 from preflect.stages.pair import choose_pair, pair_rng
 
 _MOST_FAULTS: Final = 5
+_Key = tuple[DeskName, str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +74,10 @@ def pull(folder: RunFolder, desk: DeskSpec | None = None) -> Pulled:
             raise InputError(
                 f"nobody was asked about {folder.path} yet; begin with `preflect review push {folder.path}`"
             )
-        desks = files.desks() | ({"review": desk} if desk else {})
-        before = {(a.desk, a.sample_id, a.reviewer): a for a in files.answers()}
+        desks: dict[DeskName, DeskSpec] = files.desks()
+        if desk:
+            desks["review"] = desk
+        before: dict[_Key, ReviewAnswer] = {(a.desk, a.sample_id, a.reviewer): a for a in files.answers()}
         after, unknown = _merged(queue, desks, before)
         if desk:
             files.keep_desk("review", desk)
@@ -90,9 +94,6 @@ def pull(folder: RunFolder, desk: DeskSpec | None = None) -> Pulled:
             decided=sum(answered.decision(sample_id) is not None for sample_id in answered.reviewed),
             go_on=go_on,
         )
-
-
-_Key = tuple[DeskName, str, str]
 
 
 def _merged(
@@ -175,7 +176,8 @@ def _admission(recipe: Recipe, answered: Answered) -> Admission | None:
     edits = any(review.question == "improved" for s in answered.reviewed for review in answered.reviews(s))
     if not edits:
         return None
-    return admission_of(recipe, {name: build_student(recipe.models[name]) for name in scoring_students(recipe)})
+    specs = {name: recipe.models[name] for name in scoring_students(recipe)}
+    return admission_of(recipe, {n: build_student(s) for n, s in specs.items() if not isinstance(s, ChatModelSpec)})
 
 
 def _with_reviews(samples: Iterable[Sample], stage: TakeBack, recipe: Recipe) -> Iterator[Sample]:

@@ -105,7 +105,7 @@ class Answered:
 
 def unblinded(task: ReviewTask, answer: ReviewAnswer) -> Iterator[Review]:
     """One review for each question that was answered, in the order of the form."""
-    shown = dict(zip(LABELS, task.response_ids, strict=False))
+    shown: dict[str, str] = dict(zip(LABELS, task.response_ids, strict=False))
     for name, value in answer.values.items():
         question, _, label = name.partition("_")
         if value in (None, "", []):

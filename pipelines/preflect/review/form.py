@@ -85,7 +85,7 @@ def item_of(sample: Sample, task: ReviewTask, options: ReviewStage) -> ReviewIte
         reference=instruction.reference_answer if instruction else None,
         metadata={"source": sample.source or "none", "prompt_chars": len(asked.merged), **_lengths(responses)},
         hidden={"part": task.part, **verdict},
-        suggested={"better": verdict["judge"]} if options.show_verdict and "judge" in verdict else {},
+        suggested={"better": str(verdict["judge"])} if options.show_verdict and "judge" in verdict else {},
     )
 
 

@@ -42,7 +42,7 @@ def candidates(
     for sample in samples:
         shown = None if sample.id in pushed else subject_of(sample, options.kind, seed)
         if shown is not None:
-            said = {name: signal(sample, shown) for name, signal in SIGNALS.items()}
+            said: dict[Signal, float | None] = {name: signal(sample, shown) for name, signal in SIGNALS.items()}
             gold = known_better(sample, (shown[0], shown[1])) if options.kind == "preference" else None
             yield Candidate(sample.id, shown, {n: v for n, v in said.items() if v is not None}, gold)
 
@@ -77,15 +77,20 @@ def _by_signals(free: Sequence[Candidate], options: ReviewStage) -> Iterator[tup
 
     Turns are in proportion to the signals' numbers; who has no more to say leaves them to the others.
     """
-    weights = options.signals or dict.fromkeys(SIGNALS, 1.0)
-    ranked = {
+    weights: Mapping[Signal, float] = options.signals or dict.fromkeys(SIGNALS, 1.0)
+    ranked: dict[Signal, deque[Candidate]] = {
         name: deque(sorted((c for c in free if name in c.urgency), key=lambda c: -c.urgency[name]))
         for name, weight in weights.items()
         if weight
     }
     turns, gone = Counter[Signal](), set[str]()
-    while any(ranked.values()):
-        name = min((n for n in ranked if ranked[n]), key=lambda n: (turns[n] + 1) / weights[n])
+    waiting: list[Signal]
+
+    def used(name: Signal) -> float:
+        return (turns[name] + 1) / weights[name]
+
+    while waiting := [name for name, queue in ranked.items() if queue]:
+        name = min(waiting, key=used)
         candidate = ranked[name].popleft()
         if candidate.sample_id not in gone:
             gone.add(candidate.sample_id)

@@ -9,7 +9,7 @@ from preflect.grading import is_blank, same_text
 from preflect.schemas import Instruction, Response, Sample
 from preflect.schemas.stages import ReviewKind
 
-LABELS = ("a", "b")
+LABELS: tuple[str, ...] = ("a", "b")
 """What reviewers call the responses, in the order shown."""
 
 

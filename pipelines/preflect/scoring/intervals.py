@@ -32,7 +32,9 @@ def in_strata(strata: Sequence[Sequence[U]], figure: Callable[[list[list[U]]], f
     rng = np.random.default_rng(seed)
     found: list[float] = []
     for _ in range(RESAMPLES):
-        drawn = [[units[i] for i in rng.integers(0, len(units), len(units))] if units else [] for units in strata]
+        drawn: list[list[U]] = [
+            [units[i] for i in rng.integers(0, len(units), len(units))] if units else [] for units in strata
+        ]
         if (one := figure(drawn)) is not None:
             found.append(one)
     tail = (1 - COVERAGE) / 2
