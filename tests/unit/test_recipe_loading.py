@@ -230,7 +230,7 @@ def test_tags_and_anchors_that_contain_themselves_are_refused() -> None:
             (
                 "recipe.yaml:12: unknown stage 'judge_aspect'; known are ['self_instruct', 'dedup', 'filter', "
                 "'respond', 'reflect_instruction', 'select_instruction', 'reflect_response', 'select_response', "
-                "'judge_aspects', 'grade', 'pair']; did you mean 'judge_aspects'?"
+                "'judge_aspects', 'grade', 'pair', 'review']; did you mean 'judge_aspects'?"
             ),
         ),
         (

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from preflect.engine.run_folder import RunFolder
 from preflect.ports import BatchStore, CallMeter, CallStore, Gate, Purse, Stage, WholeSetStage
-from preflect.schemas import ChatModelSpec, ExportCounts, Manifest, OpenAIModel, PpmStudent, Recipe, Rejection, Sample
+from preflect.schemas import (
+    ChatModelSpec,
+    ExportCounts,
+    Manifest,
+    OpenAIModel,
+    PpmStudent,
+    Recipe,
+    Rejection,
+    ReviewCounts,
+    Sample,
+)
 from preflect.schemas.stages import AnyStage, Respond
 
 if TYPE_CHECKING:
@@ -138,6 +148,10 @@ class Ending(Protocol):
         ...
 
 
+def _nobody(_: RunFolder) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """A recipe with everything that is needed to run it."""
@@ -156,6 +170,8 @@ class Plan:
     ending: Ending
     prompts: Mapping[str, str]
     """Version of each prompt that the stages use, by name."""
+    review: Callable[[RunFolder], ReviewCounts | None] = _nobody
+    """What people said, counted anew; None where nobody was asked."""
     notes: tuple[str, ...] = ()
     """What is allowed in the recipe, and probably not meant."""
     skip_bad_rows: bool = False

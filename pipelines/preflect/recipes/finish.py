@@ -12,9 +12,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from preflect.engine.review_folder import review_stage
 from preflect.engine.run_folder import RunFolder
 from preflect.engine.so_far import rejections_so_far
-from preflect.schemas import ExportCounts, ExportSpec, Manifest, Recipe, Sample
+from preflect.errors import JudgeTooInaccurateError
+from preflect.schemas import ExportCounts, ExportSpec, Limits, Manifest, Recipe, ReviewCounts, Sample
 from preflect.schemas.stages import StudentStage
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ def export(folder: RunFolder, to: Path | None = None, spec: ExportSpec | None = 
     from preflect.export import export_run  # noqa: PLC0415
 
     recipe = folder.recipe()
+    check_judge(recipe.limits, folder.manifest().review, must_be_known=True)
     return export_run(folder.samples(), to or folder.export_path, spec or recipe.export, recipe.seed)
 
 
@@ -67,8 +70,10 @@ class Ending:
         from preflect.export import write_export  # noqa: PLC0415
         from preflect.report import Findings  # noqa: PLC0415
 
+        recipe = folder.recipe()
+        check_judge(recipe.limits, folder.manifest().review, must_be_known=review_stage(recipe) is not None)
         self.prepare()
-        recipe, self._found = folder.recipe(), Findings(truth_of(folder))
+        self._found = Findings(truth_of(folder))
         intakes = _intakes(folder, self._found, recipe.export)
         return write_export(intakes, folder.export_path, recipe.export, recipe.seed)
 
@@ -121,6 +126,28 @@ def _write_report(folder: RunFolder, manifest: Manifest, findings: Findings, pen
         rejections=(rejection for rejection, _ in rejections_so_far(folder)),
         pen=pen,
     )
+
+
+def check_judge(limits: Limits, review: ReviewCounts | None, *, must_be_known: bool) -> None:
+    """Raises: JudgeTooInaccurateError: people's reviews show the judge to be right less often than the recipe wants.
+
+    Args: must_be_known is False where nobody could have reviewed yet.
+    """
+    least = limits.judge_min_accuracy
+    found = review.judge_accuracy if review else None
+    if least is None or (found is None and not must_be_known):
+        return
+    wanted = f"limits.judge_min_accuracy is {least:.0%}"
+    if found is None or found.value is None:
+        raise JudgeTooInaccurateError(
+            f"not exported: {wanted}, and the judge's accuracy is not known; have more samples reviewed, some of them "
+            "drawn by chance"
+        )
+    if found.value < least:
+        raise JudgeTooInaccurateError(
+            f"not exported: by people's reviews the judge is right in {found.value:.1%} (95 % interval {found.low:.1%} "
+            f"to {found.high:.1%}, {found.n:,} samples), and {wanted}"
+        )
 
 
 def truth_of(folder: RunFolder) -> Truth | None:

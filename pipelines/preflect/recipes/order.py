@@ -9,7 +9,7 @@ from preflect.errors import RecipeError
 from preflect.recipes.locate import KeyPath, Source
 from preflect.recipes.nearest import did_you_mean, listed
 from preflect.schemas import ChatModelSpec, ModelSpec, OpenAIModel, PairStage, Recipe
-from preflect.schemas.stages import AnyStage, SelectInstruction, SelectResponse, SelfInstruct, StudentStage
+from preflect.schemas.stages import AnyStage, ReviewStage, SelectInstruction, SelectResponse, SelfInstruct, StudentStage
 
 _SELECTIONS: Final = (SelectInstruction, SelectResponse)
 _CHAT_ONLY: Final = ("concurrency", "rpm", "tpm", "limit", "hedge_after_s", "timeout_s")
@@ -92,6 +92,9 @@ def _wrong_sort(spec: ModelSpec, students: bool, fitting: list[str]) -> str:
 
 def _order_faults(recipe: Recipe, index: int, has_response: bool, where: Source) -> Iterator[tuple[KeyPath, str]]:
     stage, path = recipe.stages[index], ("stages", str(index))
+    if isinstance(stage, ReviewStage) and (first := _first_review(recipe)) != index:
+        line = where.line(("stages", str(first)))
+        yield path, f"there is a stage 'review' on line {line} already; a run is reviewed once, leave one of them out"
     start = _counts_from(recipe, index)
     before = [s.stage for s in recipe.stages[start:index]]
     given = {*before, "response"} if has_response and not _made_anew(recipe, index) else {*before}
@@ -106,6 +109,10 @@ def _order_faults(recipe: Recipe, index: int, has_response: bool, where: Source)
             )
 
 
+def _first_review(recipe: Recipe) -> int:
+    return next(i for i, stage in enumerate(recipe.stages) if isinstance(stage, ReviewStage))
+
+
 def _later(recipe: Recipe, index: int, group: tuple[str, ...], where: Source) -> str:
     """Where the missing stage stands instead."""
     for i, stage in enumerate(recipe.stages[index + 1 :], start=index + 1):
@@ -115,6 +122,8 @@ def _later(recipe: Recipe, index: int, group: tuple[str, ...], where: Source) ->
 
 
 def _needs(stage: AnyStage) -> tuple[tuple[str, ...], ...]:
+    if isinstance(stage, ReviewStage) and stage.kind == "rft":
+        return ()
     own = tuple(tuple(sorted(group)) for group in stage.needs)
     return (*own, _PAIR_NEEDS[stage.strategy]) if isinstance(stage, PairStage) else own
 

@@ -12,12 +12,13 @@ from preflect.adapters.reachability import secret_of
 from preflect.adapters.replay import ReplayedChat
 from preflect.adapters.sim_process import simulated_name
 from preflect.engine.plan import Connected, Phase, Wiring, stage_names
+from preflect.engine.run_folder import RunFolder
 from preflect.ports import CallMeter, CallStore, ChatModel, Gate, Purse, Stage, Student, WholeSetStage
+from preflect.recipes.admission import admission_of, scoring_students, threshold_of
 from preflect.recipes.students import build_embedder, build_student
 from preflect.recipes.telemetry import calls_exported
-from preflect.schemas import ChatModelSpec, ModelSpec, OpenAIModel, PpmStudent, Recipe
+from preflect.schemas import ChatModelSpec, OpenAIModel, Recipe
 from preflect.schemas import stages as spec
-from preflect.scoring import ScoreMetric
 from preflect.scoring.voting import Voter
 from preflect.stages.grade import Grade
 from preflect.stages.judge_aspects import JudgeAspects
@@ -59,12 +60,14 @@ async def connect(recipe: Recipe, phase: Phase, wiring: Wiring) -> AsyncGenerato
 async def _opened(recipe: Recipe, phase: Phase, wiring: Wiring) -> AsyncGenerator[Connected]:
     places = (*phase.stages, *(() if phase.closing is None else (phase.closing,)))
     used = {name for place in places for name in recipe.stages[place].model_names}
+    if phase.closing is not None and isinstance(recipe.stages[phase.closing], spec.ReviewStage):
+        used |= {*scoring_students(recipe)}
     chat = {n: m for n, m in recipe.models.items() if n in used and isinstance(m, ChatModelSpec)}
     students = {n: build_student(m) for n, m in recipe.models.items() if n in used and not isinstance(m, ChatModelSpec)}
     async with _open_models(recipe, chat, wiring) as open_models:
         models = Models(open_models, students)
         names = stage_names(recipe)
-        closing = None if phase.closing is None else whole_set_stage(recipe, phase.closing, models)
+        closing = None if phase.closing is None else whole_set_stage(recipe, phase.closing, models, wiring.folder)
         yield Connected(tuple(per_sample_stage(recipe, p, names[p], models) for p in phase.stages), closing)
 
 
@@ -175,18 +178,12 @@ def _voters(recipe: Recipe, stage: spec.StudentStage, models: Models) -> Iterato
     for name in stage.model_names:
         voter = Voter(name=name, student=models.students[name])
         if isinstance(stage, spec.SelectResponse):
-            forward, reverse = (_threshold(recipe.models[name], stage, m) for m in (stage.metric, "r_ifd_ppl"))
+            forward, reverse = (threshold_of(recipe.models[name], stage, m) for m in (stage.metric, "r_ifd_ppl"))
             voter = replace(voter, threshold=forward, reverse_threshold=reverse)
         yield voter
 
 
-def _threshold(student: ModelSpec, stage: spec.SelectResponse, metric: ScoreMetric) -> float:
-    """What the stage says, or else the student, or else 1."""
-    own = student.thresholds.get(metric, 1.0) if isinstance(student, PpmStudent) else 1.0
-    return own if stage.threshold is None else stage.threshold
-
-
-def whole_set_stage(recipe: Recipe, place: int, models: Models) -> WholeSetStage:
+def whole_set_stage(recipe: Recipe, place: int, models: Models, folder: RunFolder) -> WholeSetStage:
     """The whole-set stage at this place of the recipe."""
     name = stage_names(recipe)[place]
     match recipe.stages[place]:
@@ -219,5 +216,10 @@ def whole_set_stage(recipe: Recipe, place: int, models: Models) -> WholeSetStage
             return FilterSamples(
                 name=name, student=first.student, others=tuple(others), model=first.name, filter=chosen
             )
+        case spec.ReviewStage():
+            from preflect.recipes.review_answers import answered_of  # noqa: PLC0415  # few runs are reviewed
+            from preflect.review.take_back import TakeBack  # noqa: PLC0415
+
+            return TakeBack(name=name, answered=answered_of(folder), admission=admission_of(recipe, models.students))
         case other:
             raise AssertionError(f"{other.stage} is a per-sample stage")

@@ -141,6 +141,23 @@ def shares(rows: Sequence[Mapping[str, Any]], *, levels: Sequence[str], x_title:
     return _themed({**bars, "width": 1.2 * WIDTH, "height": {"step": 24}})
 
 
+def intervals(rows: Sequence[Mapping[str, Any]], *, x_title: str, mark: float) -> Specification:
+    """One line to each `row`, from `low` to `high` with a dot at `value`, and a dashed line at `mark`."""
+    at = _rows_of("row", {"labelLimit": 210, "minExtent": 180})
+    data = {"values": rows}
+    line = {
+        "data": data,
+        "mark": {"type": "rule", "color": SERIES[0], "strokeWidth": 2},
+        "encoding": {"x": _number("low", x_title, axis={"tickCount": 6}), "x2": {"field": "high"}, "y": at},
+    }
+    dot = {
+        "data": data,
+        "mark": {"type": "point", "filled": True, "size": 60, "color": SERIES[0], "opacity": 1},
+        "encoding": {"x": _number("value", x_title), "y": at},
+    }
+    return _themed({"layer": [line, dot, _rule(mark)], "width": 1.2 * WIDTH, "height": {"step": 24}})
+
+
 def funnel(rows: Sequence[Mapping[str, Any]]) -> Specification:
     """One bar to each stage, divided into what went on and what was rejected."""
     encoding = {
