@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -34,12 +33,8 @@ from preflect.schemas import (
 )
 from preflect.scoring.truth import Truth
 
-CHROMIUM = Path("/usr/bin/chromium")
-QUIET = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--enable-logging=stderr",
-    "--host-resolver-rules=MAP * ~NOTFOUND",
-)  # fmt: skip
+from .chromium import QUIET, chromium, requests_of_the_page
+
 HOSTILE = (
     '</style></script></textarea></svg><script>document.title = "taken over"</script>'
     '<img src="http://elsewhere.example/pixel.png" onerror="document.title = \'taken over\'">'
@@ -60,13 +55,13 @@ class Visit:
 
 
 def visit(page: Path, folder: Path) -> Visit:
-    if not CHROMIUM.exists():
-        pytest.fail(f"{CHROMIUM} is missing: install it with `apt-get install chromium`")
     log = folder / "net.json"
     found = subprocess.run(
         [
-            CHROMIUM,
+            chromium(),
             *QUIET,
+            "--headless",
+            "--enable-logging=stderr",
             f"--user-data-dir={folder / 'profile'}",
             f"--log-net-log={log}",
             "--dump-dom",
@@ -79,13 +74,6 @@ def visit(page: Path, folder: Path) -> Visit:
     )
     console = [line for line in found.stderr.splitlines() if ":CONSOLE" in line]
     return Visit(found.stdout, requests_of_the_page(log), console)
-
-
-def requests_of_the_page(log: Path) -> list[str]:
-    events = json.loads(log.read_text(encoding="utf-8"))["events"]
-    started = [event["params"] for event in events if "initiator" in event.get("params", {})]
-    # The browser's own requests (updates, its clock) have no page behind them.
-    return [params["url"] for params in started if params["initiator"] != "not an origin"]
 
 
 class Elements(HTMLParser):

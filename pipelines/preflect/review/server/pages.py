@@ -15,6 +15,11 @@ from typing import Any, Final
 _BASE_URL: Final = "@@baseUrl@@"
 """Where Argilla puts the path that it is served under; here that is none."""
 _GOOGLE_FONTS: Final = re.compile(r"@import url\(https://fonts\.googleapis\.com[^)]*\);?")
+_ALLOWED: Final = '{ADD_TAGS:["embed","object"],ADD_ATTR:["data","target"],ADD_URI_SAFE_ATTR:["data"]}'
+_ALLOWED_HERE: Final = '{FORBID_TAGS:["style","form","button"],ADD_ATTR:["target"]}'
+"""What Argilla leaves of the HTML in Markdown, and what we do: no text restyles the page, or asks to be filled in."""
+_CONTAINED: Final = "<style>.markdown-render { contain: content; overflow: auto }</style></head>"
+"""Whatever its own style says, a text stays in its place: it could lie over the whole page, questions and all."""
 _INLINE_SCRIPT: Final = re.compile(r"<script>(.+?)</script>", re.DOTALL)
 
 
@@ -35,7 +40,8 @@ def not_copied() -> Generator[None]:
 def prepared(source: Path, folder: Path) -> Path:
     """The pages as they are served, somewhere in `folder`: made when this version of them isn't there yet.
 
-    The pages' own fallback fonts serve as well as Google's, and nobody learns who reads what when.
+    The pages' own fallback fonts serve as well as Google's, and nobody learns who reads what when. What models wrote is
+    kept from changing anything but its own place.
     """
     version = sha256(Path(__file__).read_bytes() + str(source).encode()).hexdigest()[:16]
     pages = folder / version
@@ -44,6 +50,8 @@ def prepared(source: Path, folder: Path) -> Path:
         unfinished = folder / "unfinished"
         shutil.copytree(source, unfinished, ignore=shutil.ignore_patterns("*.br", "*.gz"))
         _rewrite(unfinished, ("*.html", "*.js"), lambda text: text.replace(_BASE_URL, ""))
+        _rewrite(unfinished, ("*.html",), lambda text: text.replace("</head>", _CONTAINED))
+        _rewrite(unfinished, ("*.js",), lambda text: text.replace(_ALLOWED, _ALLOWED_HERE))
         _rewrite(unfinished, ("*.css",), lambda text: _GOOGLE_FONTS.sub("", text))
         unfinished.rename(pages)
     return pages
