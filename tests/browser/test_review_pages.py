@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ViewportSize, expect
+from playwright.sync_api import Browser, BrowserContext, expect
 from tests.review_server import ReviewServer, User
 
 from preflect.adapters.argilla_desk import ArgillaDesk
@@ -23,66 +21,11 @@ from preflect.desk import ReviewForm, ReviewItem
 from preflect.engine import run
 from preflect.engine.run_folder import RunFolder
 from preflect.recipes import load
-from preflect.review.form import form_of
-from preflect.schemas import ReviewStage
 
-from .annotator import Annotator, opened
+from .annotator import opened
 from .chromium import requests_of_the_page
-
-SCREEN: Final[ViewportSize] = {"width": 1440, "height": 1200}
-FORM = form_of(ReviewStage(gold=0), "queue")
-PROMPT = "## Birds\n\nName **two** birds, as `code`:\n\n1. one\n2. two"
-TABLE = "| bird | legs |\n|---|---|\n| owl | 2 |\n\nThat is $2^1$."
-CODE = "```python\nprint('owl')\n```\n\n> quoted\n\n[a link](https://elsewhere.example/)"
-
-
-def item(number: int, prompt: str = "", source: str = "seeds", **more: Any) -> ReviewItem:
-    return replace(
-        ReviewItem(
-            id=f"sample-{number}",
-            prompt=prompt or f"Question {number}?",
-            responses=(TABLE, CODE),
-            reference=None,
-            metadata={"source": source, "prompt_chars": number, "response_chars": 9},
-            hidden={"part": "random", "judge": "b", "margin": 1.5},
-            suggested={},
-        ),
-        **more,
-    )
-
-
-@contextmanager
-def sitting(context: BrowserContext, url: str, excused: Sequence[str] = ()) -> Generator[Annotator]:
-    """Somebody before a new page, which by the end complained of nothing but what is excused."""
-    with context.new_page() as page:
-        person = Annotator(page, url)
-        yield person
-    assert [said for said in person.complaints if not any(words in said for words in excused)] == []
-
-
-@dataclass(frozen=True)
-class Queue:
-    """A dataset that preflect laid out, and an annotator who may answer it."""
-
-    desk: ArgillaDesk
-    context: BrowserContext
-    """A browser in which the annotator is signed in."""
-
-    def address(self) -> str:
-        """Of its page."""
-        owner = User(self.desk.url, self.desk.api_key)
-        [found] = [one["id"] for one in owner.get("/me/datasets")["items"] if one["name"] == self.desk.dataset]
-        return f"{self.desk.url}/dataset/{found}/annotation-mode"
-
-    @contextmanager
-    def annotator(self, excused: Sequence[str] = ()) -> Generator[Annotator]:
-        with sitting(self.context, self.desk.url, excused) as ann:
-            ann.visit(self.address())
-            yield ann
-
-    def values(self) -> dict[str, dict[str, Any]]:
-        """The answers to each item that has one."""
-        return {item_id: dict(said[0].values) for item_id, said in self.desk.answers().items() if said}
+from .hostile import ATTACKS, BLOCKED, COVER, HOSTILE, hostile
+from .queues import FORM, PROMPT, SCREEN, Queue, item, sitting
 
 
 @pytest.fixture(scope="module")
@@ -240,6 +183,23 @@ def test_records_are_found_by_words_filtered_by_metadata_and_sorted(lay_out: Lay
         ann.total(1)
 
 
+def test_similar_records_are_found_by_their_vectors(lay_out: LayOut) -> None:
+    queue = lay_out(item(1, "A swan?"), item(2, "A swan again?"), item(3, "A wren?"))
+    owner = User(queue.desk.url, queue.desk.api_key)
+    dataset = queue.address().split("/")[4]
+    owner.post(f"/datasets/{dataset}/vectors-settings", {"name": "meaning", "title": "Meaning", "dimensions": 2})
+    vectors = {"A swan?": [1.0, 0.0], "A swan again?": [0.9, 0.1], "A wren?": [0.0, 1.0]}
+    for record in owner.get(f"/datasets/{dataset}/records")["items"]:
+        meaning = {"meaning": vectors[record["fields"]["prompt"]]}
+        owner.ask("PATCH", f"/records/{record['id']}", json={"vectors": meaning}).raise_for_status()
+    with queue.annotator() as ann:
+        nearest = {"A swan?": "A swan again?", "A swan again?": "A swan?", "A wren?": "A swan again?"}
+        shown = ann.field("Prompt").inner_text()
+        ann.page.get_by_role("button", name="Find similar").click()
+        ann.total(2)
+        ann.shows(nearest[shown])
+
+
 def test_nothing_on_the_page_tells_what_the_judge_said(lay_out: LayOut) -> None:
     queue = lay_out(item(1))
     with queue.annotator() as ann:
@@ -251,47 +211,6 @@ def test_nothing_on_the_page_tells_what_the_judge_said(lay_out: LayOut) -> None:
         for hidden in ("judge", "margin", "part", "random"):
             expect(told).not_to_contain_text(hidden)
     assert queue.values() == {}
-
-
-ATTACKS = (
-    "<script>window.ran = 1</script>",
-    '<img src="x" onerror="window.ran = 1">',
-    '<svg onload="window.ran = 1"><script>window.ran = 1</script><animate onbegin="window.ran = 1" dur="1s"/>'
-    '<a xlink:href="javascript:window.ran=1"><text y="20">a drawn link</text></a></svg>',
-    "[a link](javascript:window.ran=1)",
-    '<a href="jAvAsCrIpT&colon;window.ran=1">another link</a>',
-    "[a data link](data:text/html,<script>window.ran=1</script>)",
-    '<iframe src="javascript:parent.ran=1"></iframe><iframe srcdoc="<script>parent.ran=1</script>"></iframe>',
-    '<iframe src="http://elsewhere.example/frame"></iframe>',
-    '<img src="http://elsewhere.example/pixel.png"> ![pixel](http://elsewhere.example/pixel.png)',
-    '<object data="http://elsewhere.example/object"></object><embed src="http://elsewhere.example/embed">',
-    '<video src="http://elsewhere.example/film" onerror="window.ran = 1"></video>',
-    '<link rel="stylesheet" href="http://elsewhere.example/sheet.css"><base href="http://elsewhere.example/">',
-    '<meta http-equiv="refresh" content="0;url=http://elsewhere.example/">',
-    "<style>body { background: url(http://elsewhere.example/tile.png) } form { display: none }</style>",
-    '<form action="http://elsewhere.example/"><input name="password"><button>Log in again</button></form>',
-    '<details open ontoggle="window.ran = 1">more</details><b tabindex="1" autofocus onfocus="window.ran = 1">b</b>',
-    '{{ constructor.constructor("window.ran = 1")() }}',
-    r"$\href{javascript:window.ran=1}{formula}$",
-    "```html\n</code></pre><script>window.ran = 1</script>\n```",
-    '<math><mtext><table><mglyph><style><!--</style><img title="--&gt;&lt;img src=1 onerror=window.ran=1&gt;">',
-)
-HOSTILE = "\n\n".join(ATTACKS)
-COVER = 'Read me.\n\n<div style="position: fixed; inset: 0; z-index: 99999; background: red">Everything is fine</div>'
-BLOCKED = ("violates the following Content Security Policy directive",)
-"""What the browser says of what it was kept from, also where that is only parsed and then thrown away."""
-
-
-def hostile(form: ReviewForm) -> ReviewForm:
-    questions = tuple(
-        replace(
-            question,
-            title=f"{ATTACKS[1]}{question.title}",
-            choices={name: f"{ATTACKS[1]}{label}" for name, label in question.choices.items()},
-        )
-        for question in form.questions
-    )
-    return replace(form, questions=questions, guidelines=HOSTILE)
 
 
 def test_what_models_wrote_runs_nothing_and_asks_for_nothing(lay_out: LayOut) -> None:
