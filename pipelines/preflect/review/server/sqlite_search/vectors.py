@@ -31,7 +31,9 @@ class Matrix:
 
     def nearest(self, value: list[float], among: Collection[int] | None, most: int) -> list[tuple[int, float]]:
         """Records and scores, (1 + cosine) / 2 as Elasticsearch counts it, the best first; equal ones as they were logged."""
-        if self.units.size and len(value) != self.units.shape[1]:
+        if not self.units.size:
+            return []
+        if len(value) != self.units.shape[1]:
             raise UnprocessableEntityError(f"a vector of {self.units.shape[1]} numbers is needed, got {len(value)}")
         chosen = slice(None) if among is None else np.isin(self.records, np.fromiter(among, np.int64))
         records = self.records[chosen]

@@ -5,31 +5,39 @@ plug-in reads. What they read of Elasticsearch's documents and mappings does not
 """
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-import fakeredis
 import pytest
 import pytest_asyncio
-import redis
 from opensearchpy.serializer import JSONSerializer
+from stand_ins import stand_in
+from surroundings import surround
 
-redis.from_url = lambda *_, **__: fakeredis.FakeRedis()  # before the server is imported
+home = Path(os.environ["PREFLECT_TEST_HOME"])
+home.mkdir()
+surround(home, "http://127.0.0.1")
+os.environ["ARGILLA_SEARCH_ENGINE"] = "elasticsearch"  # by any other name the tests skip themselves
+stand_in()
 
-import sqlite_search  # noqa: E402
-
-sqlite_search.register()
-
+import sqlite_search  # noqa: E402  (it imports Argilla, which reads its settings)
 from argilla_server.database import sync_engine  # noqa: E402
 from sqlite_search import indexes  # noqa: E402
+
+sqlite_search.register()
 
 
 class SearchEngine(sqlite_search.SqliteSearchEngine):
     async def _bulk_op_request(self, actions: list[dict[str, Any]]) -> None:
         """Vectors, which the test wrote to Argilla's table already."""
+
+
+__all__ = ["opensearch", "prepared", "search_engine"]
 
 
 @dataclass
@@ -59,7 +67,9 @@ class Elasticsearch:
         lines = [json.loads(line) for line in body.splitlines()]
         operations, documents = [line["index"] for line in lines[::2]], lines[1::2]
         for operation, document in zip(operations, documents, strict=True):
-            self._change("UPDATE records SET fields = ? WHERE id = ?", json.dumps(document["fields"]), _hex(operation["_id"]))
+            self._change(
+                "UPDATE records SET fields = ? WHERE id = ?", json.dumps(document["fields"]), _hex(operation["_id"])
+            )
         self._index(_hex(operations[0]["_index"].removeprefix("rg.")), list(documents[0]["fields"]))
         return {"errors": False, "items": [{"index": {"_id": each["_id"], "status": 200}} for each in operations]}
 
