@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -94,6 +94,9 @@ class NoEnding:
 
     def prepare(self) -> None:
         self.prepared += 1
+
+    def digest(self, recipe: Recipe, samples: Sequence[Sample]) -> bytes:
+        return b""
 
     def export(self, folder: RunFolder) -> tuple[ExportCounts, ...]:
         return ()

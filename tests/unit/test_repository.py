@@ -35,8 +35,16 @@ def python_names() -> list[str]:
     return [str(path.relative_to(ROOT)) for top in (*SOURCES, "tests") for path in (ROOT / top).rglob("*.py")]
 
 
+SERVER = ROOT / "pipelines" / "preflect" / "review" / "server"
+"""A source root of its own: it runs in another environment, where preflect is not."""
+
+
 def sources() -> list[Path]:
     return [path for top in SOURCES for path in sorted((ROOT / top).rglob("*.py"))]
+
+
+def own_sources() -> list[Path]:
+    return [path for path in sources() if SERVER not in path.parents]
 
 
 def files_of_tests() -> list[Path]:
@@ -91,7 +99,7 @@ def test_test_files_have_names_of_their_own() -> None:
 def test_only_the_command_line_and_one_adapter_read_the_environment() -> None:
     readers = [
         str(path.relative_to(ROOT / "pipelines" / "preflect"))
-        for path in sources()
+        for path in own_sources()
         if re.search(r"\bos\.(environ|getenv)\b", path.read_text(encoding="utf-8"))
     ]
     assert [name for name in readers if not name.startswith("cli/") and name != "adapters/environment.py"] == []
@@ -117,7 +125,7 @@ def test_every_import_is_declared() -> None:
     declared = requirement_names([*PROJECT["project"]["dependencies"], *users]) | {"pydantic-core"}
     # `compression` is in the standard library from Python 3.14 on.
     standard = {*sys.stdlib_module_names, "compression"}
-    imported = {name.split(".")[0] for path in sources() for name in imports(path)} - standard
+    imported = {name.split(".")[0] for path in own_sources() for name in imports(path)} - standard
     distributions = packages_distributions()
     undeclared = {
         module: distributions.get(module, ["not installed"])
@@ -166,7 +174,26 @@ def test_seeds_and_recipes_travel_in_the_wheel() -> None:
     assert included == {f"data/{kind}": f"preflect/data/{kind}" for kind in ("seeds", "recipes")}
 
 
-@pytest.mark.parametrize("folder", ["data/seeds", "data/recipes", "pipelines/preflect/prompts/rubrics"])
+def test_the_review_server_knows_nothing_of_preflect_and_preflect_nothing_of_it() -> None:
+    def imported(paths: list[Path]) -> set[str]:
+        return {name.split(".")[0] for path in paths for name in imports(path)}
+
+    inside = [*SERVER.rglob("*.py")]
+    assert len(inside) > 9
+    assert "preflect" not in imported(inside)
+    assert {"argilla_server", *(path.stem for path in SERVER.glob("*.py"))} & imported(own_sources()) == set()
+
+
+def test_the_review_server_s_packages_are_locked_without_a_registry() -> None:
+    lines = (SERVER / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    pins = [line for line in lines if not line.startswith("#")]
+    assert [line for line in pins if not re.fullmatch(r"[\w.-]+==[\w.]+", line)] == []
+    assert {"argilla-server==2.8.0", "click==8.1.8"} <= {*pins}
+
+
+@pytest.mark.parametrize(
+    "folder", ["data/seeds", "data/recipes", "pipelines/preflect/prompts/rubrics", "pipelines/preflect/review/server"]
+)
 def test_what_travels_in_the_wheel_is_there(folder: str) -> None:
     assert [path for path in (ROOT / folder).iterdir() if path.stat().st_size] != []
 

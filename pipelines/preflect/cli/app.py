@@ -11,7 +11,7 @@ from typing import Annotated, Final
 
 import typer
 
-from preflect.cli import check, export, filtering, init, journal, run, runs, schema, score, sim, student
+from preflect.cli import check, export, filtering, init, journal, review, run, runs, schema, score, sim, student
 from preflect.cli.output import print_result, report_error
 from preflect.errors import PreflectError
 
@@ -51,6 +51,7 @@ _example = "preflect filter answers.jsonl --by superfiltering --student ppm --ke
 app.command("filter", epilog=f"Example: {_example}")(filtering.filter_rows)
 _GROUPS: Final = (
     ("journal", "Share, merge and look at the journals of runs: every call to a model, with its reply.", journal),
+    ("review", "Let people judge a run's answers, in an Argilla that starts with one command.", review),
     ("student", "Bring a student into another form.", student),
 )
 for _word, _help, _module in _GROUPS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,8 +121,12 @@ class Ending(Protocol):
         """Get ready for it beside the work on samples; asked any number of times."""
         ...
 
+    def digest(self, recipe: Recipe, samples: Sequence[Sample]) -> bytes:
+        """What it needs of finished samples, so that it need not read them again."""
+        ...
+
     def export(self, folder: RunFolder) -> tuple[ExportCounts, ...]:
-        """Write the training datasets."""
+        """Write the training datasets, of samples whose digest is in the folder from that."""
         ...
 
     def report(self, folder: RunFolder, manifest: Manifest) -> None:

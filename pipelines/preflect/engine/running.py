@@ -167,6 +167,7 @@ def _now() -> str:
 def _sit(plan: Plan, folder: RunFolder, watch: Watch) -> RunResult:
     """From here to the end or the next stop; the folder is this process's alone."""
     with closing(plan.ending), _reasons_kept(folder):
+        shutil.rmtree(folder.digests_path, ignore_errors=True)
         # A later sitting may bring a larger budget.
         folder.write_recipe(plan.recipe)
         began = folder.manifest().evolve(status="running", message="", replay=plan.replay is not None)

@@ -6,6 +6,7 @@ others, so that neither the run's beginning nor its end waits for it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
@@ -13,10 +14,11 @@ from typing import TYPE_CHECKING
 
 from preflect.engine.run_folder import RunFolder
 from preflect.engine.so_far import rejections_so_far
-from preflect.schemas import ExportCounts, ExportSpec, Manifest
+from preflect.schemas import ExportCounts, ExportSpec, Manifest, Recipe, Sample
 from preflect.schemas.stages import StudentStage
 
 if TYPE_CHECKING:
+    from preflect.export import Intake
     from preflect.report import Findings, Pen
     from preflect.scoring.truth import Truth, TruthSummary
 
@@ -51,14 +53,24 @@ class Ending:
             self._pen = thread.submit(_prepare)
             thread.shutdown(wait=False)
 
+    def digest(self, recipe: Recipe, samples: Sequence[Sample]) -> bytes:
+        """What was found in the samples, one line, and then what they give for the export."""
+        from preflect.export import take  # noqa: PLC0415
+        from preflect.report import Findings  # noqa: PLC0415
+
+        found = Findings(None)
+        intake = take(found.watch(samples), recipe.export)
+        return found.to_bytes() + b"\n" + intake.to_bytes()
+
     def export(self, folder: RunFolder) -> tuple[ExportCounts, ...]:
         """As `export` does, and remember what the report needs."""
-        from preflect.export import export_run  # noqa: PLC0415
+        from preflect.export import write_export  # noqa: PLC0415
         from preflect.report import Findings  # noqa: PLC0415
 
         self.prepare()
         recipe, self._found = folder.recipe(), Findings(truth_of(folder))
-        return export_run(self._found.watch(folder.samples()), folder.export_path, recipe.export, recipe.seed)
+        intakes = _intakes(folder, self._found, recipe.export)
+        return write_export(intakes, folder.export_path, recipe.export, recipe.seed)
 
     def report(self, folder: RunFolder, manifest: Manifest) -> None:
         """Write `report.html` of the run that was exported."""
@@ -71,6 +83,19 @@ class Ending:
         if self._pen is not None:
             self._pen.result().close()
             self._pen = None
+
+
+def _intakes(folder: RunFolder, found: Findings, spec: ExportSpec) -> Iterator[Intake]:
+    from preflect.export import Intake, take  # noqa: PLC0415
+
+    for block, samples in folder.blocks():
+        digest = folder.digests_path / block
+        if digest.exists():
+            findings, _, intake = digest.read_bytes().partition(b"\n")
+            found.merge(findings)
+            yield Intake.from_bytes(intake)
+        else:
+            yield take(found.watch(samples), spec)
 
 
 def _prepare() -> Pen:

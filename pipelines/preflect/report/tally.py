@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
+import orjson
+
+from preflect.report.adding_up import added, plain
 from preflect.report.opinions import Opinions
 from preflect.schemas import Pair, Response, Sample
 from preflect.scoring.truth import Truth, TruthSummary, count_sample
@@ -17,6 +20,8 @@ SHOWN: Final = 20
 """Samples that the report shows whole."""
 
 Group: TypeAlias = Literal["draft", "rewrite"]
+Rank: TypeAlias = tuple[bool, str]
+"""The lower is shown before the higher."""
 
 
 def group_of(response: Response) -> Group:
@@ -100,19 +105,31 @@ class Showcase:
     """A fixed choice of samples: those with a pair first, then by the hash of their id, so that order plays no part."""
 
     size: int = 20
-    _kept: list[tuple[tuple[bool, bytes], Sample]] = field(default_factory=list[tuple[tuple[bool, bytes], Sample]])
+    _kept: list[tuple[Rank, Sample | str]] = field(default_factory=list[tuple[Rank, Sample | str]])
 
     def add(self, sample: Sample) -> None:
         """Offer one more sample."""
-        rank = (not sample.pairs, blake2b(sample.id.encode(), digest_size=8).digest())
+        self._offer((not sample.pairs, blake2b(sample.id.encode(), digest_size=8).hexdigest()), sample)
+
+    def _offer(self, rank: Rank, sample: Sample | str) -> None:
         self._kept.append((rank, sample))
         self._kept.sort(key=lambda entry: entry[0])
         del self._kept[self.size :]
 
+    def plain(self) -> list[tuple[Rank, str]]:
+        """The same in values that JSON knows."""
+        return [(rank, sample if isinstance(sample, str) else sample.model_dump_json()) for rank, sample in self._kept]
+
+    def merge(self, plain: Iterable[tuple[Sequence[Any], str]]) -> None:
+        """Offer what `plain` gave of other samples."""
+        for (unpaired, digest), sample in plain:
+            self._offer((unpaired, digest), sample)
+
     @property
     def samples(self) -> list[Sample]:
         """The samples chosen, in the order of the input."""
-        return sorted((sample for _, sample in self._kept), key=lambda sample: (sample.index, sample.id))
+        read = (s if isinstance(s, Sample) else Sample.model_validate_json(s) for _, s in self._kept)
+        return sorted(read, key=lambda sample: (sample.index, sample.id))
 
 
 class Findings:
@@ -133,6 +150,18 @@ class Findings:
     def shown(self) -> list[Sample]:
         """The few that the report shows whole."""
         return self._showcase.samples
+
+    def to_bytes(self) -> bytes:
+        """What was found, as one line; for findings that compare with no truth."""
+        assert self.truth is None
+        return orjson.dumps([plain(self.tally), plain(self.opinions), self._showcase.plain()])
+
+    def merge(self, content: bytes) -> None:
+        """Add what `to_bytes` gave of other samples, which come after these."""
+        tally, opinions, shown = orjson.loads(content)
+        added(self.tally, tally)
+        added(self.opinions, opinions)
+        self._showcase.merge(shown)
 
     def watch(self, samples: Iterable[Sample]) -> Iterator[Sample]:
         """The samples as they are, each counted as it passes."""

@@ -1,0 +1,83 @@
+"""The records that a search finds: where they come from, and one page of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from argilla_server.enums import SortOrder
+from argilla_server.errors.future import UnprocessableEntityError
+from argilla_server.models import Dataset
+from argilla_server.search_engine import TextQuery
+
+from sqlite_search.clause import Clause, all_of, joined
+from sqlite_search.indexes import RECORDS_INDEX, field_column, index_name
+from sqlite_search.sorting import order_by
+from sqlite_search.text_query import Match, parsed
+
+NOTHING = Clause("FALSE")
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """`FROM … WHERE …`, the record's number in it, and what tells a better match from a worse one."""
+
+    source: Clause
+    row: str = "records.rowid"
+    score: str | None = None
+
+    def rows(self) -> Clause:
+        return Clause(f"SELECT {self.row}") + self.source
+
+    def page(self, keys: Sequence[tuple[Clause, SortOrder]], offset: int, limit: int) -> Clause:
+        """Rows (total, record id, score); one with only the total where the page is empty."""
+        named = [Clause(f"{key.sql} AS k{i}", key.values) for i, (key, _) in enumerate(keys)]
+        columns = joined(", ", [Clause(f"{self.row} AS row"), Clause(f"{self.score or 1.0} AS score"), *named])
+        order = order_by([direction for _, direction in keys])
+        return (
+            Clause("WITH hits AS MATERIALIZED (SELECT")
+            + columns
+            + self.source
+            + Clause(f"), page AS (SELECT * FROM hits ORDER BY {order} LIMIT ? OFFSET ?)", (limit, offset))
+            + Clause("SELECT (SELECT count(*) FROM hits), records.id, page.score FROM (SELECT 1)")
+            + Clause("LEFT JOIN page LEFT JOIN records ON records.rowid = page.row")
+            + Clause(f"ORDER BY {order}")
+        )
+
+
+def hits(dataset: Dataset, query: TextQuery | str | None, filtered: Clause | None, *, by_record: bool) -> Hits:
+    """The records of a dataset that a text and a filter find.
+
+    Args: by_record: whether they are ordered by what stands in `records`.
+    """
+    text = TextQuery(q=query) if isinstance(query, str) else query
+    conditions = [filtered] if filtered else []
+    if text is None or not text.q.strip():
+        return _scan(dataset, conditions)
+    match = _in_field(dataset, text)
+    index = index_name(dataset.id)
+    found = Clause(f"{index} MATCH ?", (match.expression,)) if match else NOTHING
+    if match is None:
+        return _scan(dataset, [NOTHING])
+    if match.complement:
+        others = Clause(f"records.rowid NOT IN (SELECT rowid FROM {index} WHERE") + found + Clause(")")
+        return _scan(dataset, [others, *conditions])
+    # CROSS JOIN: the text first. SQLite would rather look every record up in the index of texts.
+    join = f" CROSS JOIN records ON records.rowid = {index}.rowid" if conditions or by_record else ""
+    where = Clause(f"FROM {index}{join} WHERE") + all_of([found, *conditions])
+    return Hits(where, f"{index}.rowid", f"-{index}.rank")
+
+
+def _scan(dataset: Dataset, conditions: list[Clause]) -> Hits:
+    own = Clause("dataset_id = ?", (dataset.id.hex,))
+    return Hits(Clause(f"FROM records INDEXED BY {RECORDS_INDEX} WHERE") + all_of([own, *conditions]))
+
+
+def _in_field(dataset: Dataset, text: TextQuery) -> Match | None:
+    match = parsed(text.q)
+    if not text.field or match is None:
+        return match
+    field = dataset.field_by_name(text.field)
+    if field is None:
+        raise UnprocessableEntityError(f"dataset {dataset.id} has no field {text.field!r}")
+    if field.is_image:
+        return None
+    return Match(f"{field_column(field.id.hex)} : ({match.expression})", match.complement)
