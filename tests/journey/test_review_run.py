@@ -56,7 +56,9 @@ def done_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finished(preflect: Run, done_once: Path, tmp_path: Path) -> Path:
     """The same with a queue of eight in `queue.jsonl`."""
     shutil.copytree(done_once, tmp_path / "run")
-    pushed = preflect("review", "push", "run", "--to", "queue.jsonl", "--set", "size=8", "--json")
+    pushed = preflect(
+        "review", "push", "run", "--to", "queue.jsonl", "--set", "size=8", "--set", "random=0.7", "--json"
+    )
     assert json.loads(pushed.stdout)["new"] == 8
     assert ReviewFolder(RunFolder(tmp_path / "run")).desks() == {
         "review": JsonlDeskSpec(path=str(tmp_path / "queue.jsonl"))
@@ -184,7 +186,9 @@ def test_a_judge_who_is_wrong_too_often_exports_nothing(
     unknown = preflect("export", "run", "--to", "out")
     assert unknown.returncode == 3
     assert "the judge's accuracy is not known" in unknown.stderr
-    preflect("review", "push", "run", "--to", "queue.jsonl", "--set", "size=12", "--set", "gold=0")
+    preflect(
+        "review", "push", "run", "--to", "queue.jsonl", "--set", "size=12", "--set", "gold=0", "--set", "random=0.5"
+    )
     worst = {task["sample_id"]: task for task in read(tmp_path / "run/review/queue.json")["rounds"][0]["tasks"]}
     pairs = {s.id: s.pairs[-1].rejected_id for s in samples(tmp_path / "run").values() if s.pairs}
 
