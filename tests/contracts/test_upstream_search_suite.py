@@ -69,7 +69,9 @@ def _outcomes(results: Path) -> dict[str, list[str]]:
         module, _, name = case.attrib["classname"].rpartition(".")
         test = f"{module.rpartition('.')[2]}.py::{name}::{case.attrib['name']}"
         ended = {child.tag for child in case}
-        outcomes["failed" if ended & {"failure", "error"} else "skipped" if "skipped" in ended else "passed"].append(test)
+        outcomes["failed" if ended & {"failure", "error"} else "skipped" if "skipped" in ended else "passed"].append(
+            test
+        )
     return outcomes
 
 

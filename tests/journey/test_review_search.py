@@ -54,12 +54,21 @@ class Review:
 
 def made(server: ReviewServer) -> Review:
     workspace = server.post("/workspaces", {"name": uuid4().hex})["id"]
-    dataset = server.post("/datasets", {"name": "queue", "workspace_id": workspace, "distribution": {"strategy": "overlap", "min_submitted": 1}})["id"]
-    server.post(f"/datasets/{dataset}/fields", {"name": "prompt", "title": "p", "required": True, "settings": {"type": "text"}})
+    dataset = server.post(
+        "/datasets",
+        {"name": "queue", "workspace_id": workspace, "distribution": {"strategy": "overlap", "min_submitted": 1}},
+    )["id"]
+    server.post(
+        f"/datasets/{dataset}/fields", {"name": "prompt", "title": "p", "required": True, "settings": {"type": "text"}}
+    )
     rating = {"type": "rating", "options": [{"value": value} for value in range(1, 6)]}
-    question = server.post(f"/datasets/{dataset}/questions", {"name": "rating", "title": "r", "required": True, "settings": rating})["id"]
+    question = server.post(
+        f"/datasets/{dataset}/questions", {"name": "rating", "title": "r", "required": True, "settings": rating}
+    )["id"]
     for name, kind in (("source", "terms"), ("margin", "float")):
-        server.post(f"/datasets/{dataset}/metadata-properties", {"name": name, "title": name, "settings": {"type": kind}})
+        server.post(
+            f"/datasets/{dataset}/metadata-properties", {"name": name, "title": name, "settings": {"type": kind}}
+        )
     assert server.ask("PUT", f"/datasets/{dataset}/publish").ok
     return Review(server, workspace, dataset, question)
 
@@ -105,6 +114,7 @@ def test_the_queue_of_each_user_is_shuffled_and_its_pages_are_all_records_once(r
     assert queues[0] != queues[1]
 
 
+@pytest.mark.timeout(900)  # eleven starts
 def test_nothing_acknowledged_is_lost_when_the_server_is_killed_while_records_are_logged(tmp_path: Path) -> None:
     logged: list[str] = []
     review: Review | None = None
@@ -113,7 +123,9 @@ def test_nothing_acknowledged_is_lost_when_the_server_is_killed_while_records_ar
         assert review is not None
         while True:
             names = [uuid4().hex for _ in range(BATCH)]
-            Review(owner, review.workspace, review.dataset, review.question).log(*(record(name, f"cat n{name}") for name in names))
+            Review(owner, review.workspace, review.dataset, review.question).log(
+                *(record(name, f"cat n{name}") for name in names)
+            )
             logged.extend(names)
             yield
 
@@ -132,6 +144,7 @@ def test_nothing_acknowledged_is_lost_when_the_server_is_killed_while_records_ar
     assert len(logged) >= KILLS * BATCH
 
 
+@pytest.mark.timeout(900)  # eleven starts
 def test_nothing_acknowledged_is_lost_when_the_server_is_killed_while_answers_are_submitted(tmp_path: Path) -> None:
     answered: set[str] = set()
     review: Review | None = None

@@ -47,7 +47,11 @@ from sqlalchemy.orm import selectinload  # noqa: E402
 
 T = TypeVar("T")
 ENGINE = sqlite_search.SqliteSearchEngine()
-NEEDED = (selectinload(Dataset.fields), selectinload(Dataset.metadata_properties), selectinload(Dataset.vectors_settings))
+NEEDED = (
+    selectinload(Dataset.fields),
+    selectinload(Dataset.metadata_properties),
+    selectinload(Dataset.vectors_settings),
+)
 
 
 @dataclass(frozen=True)

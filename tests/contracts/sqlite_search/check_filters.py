@@ -24,13 +24,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 LENGTH, SOURCE = MetadataFilterScope("length"), MetadataFilterScope("source")
-metadata = st.fixed_dictionaries(
-    {},
-    optional={
-        "length": st.integers(-5, 5),
-        "source": st.sampled_from(["a", "b", "1"]) | st.lists(st.sampled_from(["a", "b", "c"]), max_size=3),
-    },
-) | st.none()
+metadata = (
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "length": st.integers(-5, 5),
+            "source": st.sampled_from(["a", "b", "1"]) | st.lists(st.sampled_from(["a", "b", "c"]), max_size=3),
+        },
+    )
+    | st.none()
+)
 
 
 def terms_of(row: dict[str, Any] | None) -> set[str]:
@@ -77,7 +80,9 @@ def test_response_statuses_part_the_records(store: Store, rows: list[dict[int, s
     assert wanted | others == set(records)
     assert not wanted & others
     anybody = ResponseFilterScope(property="status")
-    assert store.found(dataset, filter=TermsFilter(anybody, ["pending"])) == {r for r, row in records.items() if not row}
+    assert store.found(dataset, filter=TermsFilter(anybody, ["pending"])) == {
+        r for r, row in records.items() if not row
+    }
     assert store.found(dataset, filter=TermsFilter(anybody, [])) == set(records)
 
 

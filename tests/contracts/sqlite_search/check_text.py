@@ -96,7 +96,26 @@ def test_nothing_that_is_typed_is_an_error_and_its_negation_finds_the_others(sto
 
 @pytest.mark.parametrize(
     "typed",
-    ['"', '""', "(", ")", "-", "--", "*", "|", "+", "NOT", "AND OR", "NEAR(a b)", "a:b", "{a}:b", "^a", "a~2", '"a b"~3', "-" * 999]
+    [
+        '"',
+        '""',
+        "(",
+        ")",
+        "-",
+        "--",
+        "*",
+        "|",
+        "+",
+        "NOT",
+        "AND OR",
+        "NEAR(a b)",
+        "a:b",
+        "{a}:b",
+        "^a",
+        "a~2",
+        '"a b"~3',
+        "-" * 999,
+    ]
     + ["(" * 500 + "a" + ")" * 500, "a " * 5000, "-(a | " * 60, "a" * 100_000, "東" * 3000],
 )
 def test_signs_of_fts5_and_of_elasticsearch_are_not_errors(store: Store, typed: str) -> None:

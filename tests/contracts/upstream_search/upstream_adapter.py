@@ -67,7 +67,9 @@ class Elasticsearch:
         lines = [json.loads(line) for line in body.splitlines()]
         operations, documents = [line["index"] for line in lines[::2]], lines[1::2]
         for operation, document in zip(operations, documents, strict=True):
-            self._change("UPDATE records SET fields = ? WHERE id = ?", json.dumps(document["fields"]), _hex(operation["_id"]))
+            self._change(
+                "UPDATE records SET fields = ? WHERE id = ?", json.dumps(document["fields"]), _hex(operation["_id"])
+            )
         self._index(_hex(operations[0]["_index"].removeprefix("rg.")), list(documents[0]["fields"]))
         return {"errors": False, "items": [{"index": {"_id": each["_id"], "status": 200}} for each in operations]}
 

@@ -155,7 +155,12 @@ def _response_status(wanted: TermsFilter | RangeFilter, scope: ResponseFilterSco
 
 def _some_response(scope: ResponseFilterScope, statuses: list[str]) -> Clause:
     having = Clause("AND") + one_of("r.status", statuses) if statuses else Clause("")
-    return Clause("EXISTS (SELECT 1 FROM responses AS r WHERE r.record_id = records.id") + by_user(scope) + having + Clause(")")
+    return (
+        Clause("EXISTS (SELECT 1 FROM responses AS r WHERE r.record_id = records.id")
+        + by_user(scope)
+        + having
+        + Clause(")")
+    )
 
 
 def _no_response(scope: ResponseFilterScope) -> Clause:

@@ -11,7 +11,9 @@ from sqlite_search.indexes import RECORDS_INDEX
 from sqlite_search.running import rows
 
 MOST_TERMS = 2**14
-VALUES = f"FROM records INDEXED BY {RECORDS_INDEX}, json_each(records.metadata, ?) WHERE dataset_id = ? AND value NOT NULL"
+VALUES = (
+    f"FROM records INDEXED BY {RECORDS_INDEX}, json_each(records.metadata, ?) WHERE dataset_id = ? AND value NOT NULL"
+)
 
 
 async def progress(session: AsyncSession, dataset: Dataset) -> dict[str, int]:
