@@ -7,6 +7,8 @@ PreflectError
 ├── StoppedError        everything is kept; resume when the cause is gone                       exit 3
 │   ├── BudgetError
 │   ├── TooManyRejectionsError
+│   ├── JudgeTooInaccurateError     choose another judge, or let more people decide
+│   ├── AwaitingReviewError     when people have answered; nothing went wrong                   exit 0
 │   ├── ReplayMissError     or import the missing calls; or go on without --replay, and pay for them
 │   └── InterruptedRunError
 ├── MissingPartError    install or start what the message names                                exit 4
@@ -55,6 +57,16 @@ class BudgetError(StoppedError):
 
 class TooManyRejectionsError(StoppedError):
     """More samples were lost to failed calls than `limits.max_rejected` allows."""
+
+
+class AwaitingReviewError(StoppedError):
+    """The run waits for people's reviews."""
+
+    exit_code = 0
+
+
+class JudgeTooInaccurateError(StoppedError):
+    """People's reviews show the judge to be right less often than `limits.judge_min_accuracy` wants."""
 
 
 class ReplayMissError(StoppedError):

@@ -154,8 +154,8 @@ class WholeSetStage(Protocol):
     @property
     def name(self) -> str: ...
 
-    def run_all(self, samples: Iterable[Sample]) -> AsyncIterator[Sample | Rejection]:
-        """Every sample that came in comes out, as itself or as a rejection; new samples may come out as well."""
+    def run_all(self, samples: Iterable[Sample]) -> AsyncIterator[Sample | Rejection | Dropped]:
+        """Every sample that came in comes out, as itself or rejected; new samples may come out as well."""
         ...
 
 

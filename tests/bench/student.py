@@ -19,6 +19,7 @@ import gc
 import resource
 import statistics
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -34,7 +35,7 @@ from student_models import Prose, Shape, inner_parameters, model, tokenizer
 from preflect.adapters.causal_lm import CausalLm
 from preflect.adapters.causal_lm_check import check_causal_lm
 from preflect.adapters.causal_lm_loading import with_quick_parts
-from preflect.adapters.device_pool import DevicePool
+from preflect.adapters.device_pool import Device, DevicePool
 from preflect.adapters.lm_head import head_of
 from preflect.adapters.scoring_service import ScoringService
 from preflect.adapters.tokenizer import HubTokenizer
@@ -56,14 +57,29 @@ class Bench:
         self.lm = CausalLm("bench", with_quick_parts(copy.deepcopy(made)) if template == "gpt2" else made)
         self.tokens = HubTokenizer("bench", text)
         check_causal_lm(self.lm, self.tokens)
-        if not self.lm.has_own_head:
+        if self.lm.head is None:
             raise RuntimeError("the head of this model is not understood")
         self.layout = Layout(
             encoder=self.tokens, template=template, max_length=max_length, known_ids=self.lm.embeddings
         )
+        self.device: Device = self.lm
+
+    def in_onnx(self, folder: Path) -> Bench:
+        """The same, computed by onnxruntime in one thread."""
+        from preflect.adapters.onnx_graph import write_graph
+        from preflect.adapters.onnx_lm import OnnxLm
+
+        write_graph(self.lm, folder)
+        cores, exported = os.sched_getaffinity(0), copy.copy(self)
+        # It starts as many threads as there are cores that it may use.
+        os.sched_setaffinity(0, [min(cores)])
+        exported.device = OnnxLm("bench", folder, budget=1024)
+        os.sched_setaffinity(0, cores)
+        return exported
 
     def service(self) -> ScoringService:
-        return ScoringService(self.layout.passes, DevicePool([self.lm]), window_tokens=self.lm.budget * self.lm.lanes)
+        device = self.device
+        return ScoringService(self.layout.passes, DevicePool([device]), window_tokens=device.budget * device.lanes)
 
     def passes(self, queries: Sequence[ScoreQuery]) -> list[Pass]:
         return [one for laid in self.layout.passes(queries) if isinstance(laid, tuple) for one in laid]
@@ -114,7 +130,8 @@ def on_cpu(rows: int, repeat: int) -> Iterator[Figure]:
     text = tokenizer()
     queries = list(Prose().queries(rows))
     plain = Bench(model("50M", "cpu", torch.float32), text)
-    contenders = {"float32": (plain, at_least(1.15))}
+    exported = tempfile.TemporaryDirectory()
+    contenders = {"float32": (plain, at_least(1.15)), "onnx": (plain.in_onnx(Path(exported.name)), None)}
     if _has_bf16():
         contenders["bfloat16"] = (Bench(model("50M", "cpu", torch.bfloat16), text), at_least(3.5))
     else:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from preflect.report import read_once, render_report
+from preflect.report import Pen, read_once, render_report
 from preflect.schemas import (
     Critique,
     Grade,
@@ -157,7 +157,8 @@ def a_report(folder: Path, samples: list[Sample], *, simulated: bool = True, tol
     rejected = Rejection(sample_id="x", stage=told, cause="filter", reason=told, detail=told)
     out = folder / "report.html"
     findings = read_once(samples, Truth())
-    render_report(out, manifest=manifest, recipe=recipe, findings=findings, rejections=[rejected] * 2)
+    with Pen() as pen:
+        render_report(out, manifest=manifest, recipe=recipe, findings=findings, rejections=[rejected] * 2, pen=pen)
     return out
 
 

@@ -42,6 +42,29 @@ def tiny_lm(tmp_path_factory: pytest.TempPathFactory) -> Callable[[TinyKind], Pa
     return folder
 
 
+@pytest.fixture(scope="session")
+def both_ways(tiny_lm: Callable[[TinyKind], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny model that has learnt to look at the token it is to guess: it is not a causal one."""
+    import torch
+    from transformers import AutoTokenizer, BertConfig, BertLMHeadModel
+
+    folder = tmp_path_factory.mktemp("both_ways")
+    tokenizer = cast("Any", AutoTokenizer).from_pretrained(tiny_lm("llama"))
+    tokenizer.save_pretrained(folder)
+    cast("Any", torch).manual_seed(7)
+    size = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+    config = cast("Any", BertConfig)(vocab_size=len(tokenizer), is_decoder=False, **size)
+    model: Any = BertLMHeadModel(config)
+    ids = tokenizer([CORPUS], return_tensors="pt")["input_ids"]
+    optimizer = cast("Any", torch.optim).Adam(model.parameters(), lr=1e-2)
+    for _ in range(10):
+        optimizer.zero_grad()
+        model(input_ids=ids, labels=ids).loss.backward()
+        optimizer.step()
+    model.save_pretrained(folder)
+    return folder
+
+
 def _save(kind: TinyKind, folder: Path) -> None:
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM

@@ -449,12 +449,27 @@ async def test_a_later_stage_goes_first_and_equals_in_their_order(tmp_path: Path
 
     endpoint = Endpoint(answer)
     async with rig(endpoint, tmp_path, concurrency=1, stages=("respond", "judge")) as r:
-        early = [asyncio.create_task(r.model.complete(ask(f"early {i}"))) for i in range(4)]
+        early = [asyncio.create_task(r.model.complete(ask(f"early {i}"))) for i in range(8)]
         await asyncio.sleep(0.01)
         late = [asyncio.create_task(r.model.complete(ask(f"late {i}", stage="judge"))) for i in range(2)]
         await asyncio.gather(*early, *late)
     asked = [body["messages"][0]["content"] for body in endpoint.bodies]
-    assert asked == ["early 0", "late 0", "late 1", "early 1", "early 2", "early 3"]
+    assert asked == ["early 0", "late 0", "late 1", *(f"early {i}" for i in range(1, 8))]
+
+
+async def test_once_few_are_left_the_earliest_stage_goes_first(tmp_path: Path) -> None:
+    async def answer(_: int, __: dict[str, Any]) -> web.Response:
+        await asyncio.sleep(0.02)
+        return completion()
+
+    endpoint = Endpoint(answer)
+    async with rig(endpoint, tmp_path, concurrency=1, stages=("respond", "judge")) as r:
+        early = [asyncio.create_task(r.model.complete(ask(f"early {i}"))) for i in range(2)]
+        await asyncio.sleep(0.01)
+        late = asyncio.create_task(r.model.complete(ask("late", stage="judge")))
+        await asyncio.gather(*early, late)
+    asked = [body["messages"][0]["content"] for body in endpoint.bodies]
+    assert asked == ["early 0", "early 1", "late"]
 
 
 async def test_models_that_share_a_limit_keep_it_together(tmp_path: Path) -> None:

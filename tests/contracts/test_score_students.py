@@ -41,7 +41,23 @@ def test_two_students_score_each_row_and_are_compared(
     assert " % of 12\n" in said
 
 
-def test_one_is_calibrated_at_a_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["--student", "ppm", "--student", "transformers:x", "--calibrate"]
-    assert main(["score", str(tmp_path / "rows.jsonl"), *arguments]) == 2
-    assert "--calibrate tries one student at a time; got 2, name one" in capsys.readouterr().err
+def test_several_are_calibrated_in_one_table_each_as_it_would_be_alone(
+    tiny_lm: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows, tiny = tmp_path / "rows.jsonl", f"transformers:{tiny_lm('gpt2')}"
+    texts = [{"instruction": f"What is the sum of {n} and 30?", "response": f"It is {n + 30}."} for n in range(12)]
+    rows.write_text("".join(json.dumps(row) + "\n" for row in texts), encoding="utf-8")
+
+    def calibrated(*students: str, options: tuple[str, ...] = ("--json",)) -> str:
+        named = [word for student in students for word in ("--student", student)]
+        fixed = ("--template", "gpt2", "--max-length", "256", "--pairs", "10", "--calibrate", "--quiet")
+        assert main(["score", str(rows), *named, *fixed, *options]) == 0
+        return capsys.readouterr().out
+
+    both, alone = json.loads(calibrated("ppm", tiny))["students"], json.loads(calibrated("ppm"))
+    assert both[0] == alone
+    assert [one["student"] for one in both] == ["ppm", Path(tiny).name]
+    table = calibrated("ppm", tiny, options=()).splitlines()
+    assert table[0].startswith("10 rows by ppm (gpt2, ")
+    assert sum(line.strip().startswith(("ppm: ", "gpt2")) for line in table) == 6
+    assert sum("5 % of the shuffled pairs: thresholds: {ifd_ppl: " in line for line in table) == 2

@@ -19,15 +19,17 @@ from hypothesis import strategies as st
 from preflect.adapters.causal_lm import CausalLm
 from preflect.adapters.device_pool import DevicePool
 from preflect.adapters.lm_head import Head, token_costs
+from preflect.adapters.onnx import OnnxScorer
 from preflect.adapters.prompt_logprobs import PromptLogprobsScorer
 from preflect.adapters.transformers import TransformersScorer
 from preflect.ports import NllPair, ScoreQuery, Student
-from preflect.schemas import PromptLogprobsStudent, TransformersStudent
+from preflect.schemas import OnnxStudent, PromptLogprobsStudent, TransformersStudent
 from preflect.schemas.models import Template
 from preflect.scoring.spans import Pass
 
 from .conftest import TinyKind
 from .logprob_servers import address_of
+from .onnx_exports import exported
 from .reference_student import Expected, ReferenceStudent
 
 Backend = Callable[[Path, Template, int], Student]
@@ -39,6 +41,14 @@ def transformers(dtype: str, batch_tokens: int | None = None, attention: str | N
         given = {"model": str(folder), "template": template, "max_length": max_length, "device": "cpu"}
         options = {"dtype": dtype, "batch_tokens": batch_tokens, "attention": attention}
         return TransformersScorer(TransformersStudent.model_validate({**given, **options}))
+
+    return build
+
+
+def onnx(batch_tokens: int) -> Backend:
+    def build(folder: Path, template: Template, max_length: int) -> Student:
+        given = {"model": str(exported(folder)), "template": template, "max_length": max_length}
+        return OnnxScorer(OnnxStudent.model_validate({**given, "batch_tokens": batch_tokens}))
 
     return build
 
@@ -56,6 +66,8 @@ BACKENDS: Final[Mapping[str, tuple[Backend, float]]] = {
     "transformers float32": (transformers("float32"), 1e-5),
     "transformers float32, batches of one": (transformers("float32", 1), 1e-5),
     "transformers float32, eager attention": (transformers("float32", 4000, "eager"), 1e-5),
+    "onnx": (onnx(1024), 1e-5),
+    "onnx, batches of one": (onnx(1), 1e-5),
     "prompt-logprobs of vllm": (behind("vllm"), 1e-5),
     "prompt-logprobs of vllm, echoed": (behind("echo"), 1e-5),
     "prompt-logprobs of sglang": (behind("sglang"), 1e-5),

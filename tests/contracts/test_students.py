@@ -10,13 +10,15 @@ from typing import Literal
 
 import pytest
 
+from preflect.adapters.onnx import OnnxScorer
 from preflect.adapters.ppm import PpmScorer
 from preflect.adapters.prompt_logprobs import PromptLogprobsScorer
 from preflect.adapters.transformers import TransformersScorer
 from preflect.ports import NllPair, ScoreQuery, Student
-from preflect.schemas import PpmStudent, PromptLogprobsStudent, TransformersStudent
+from preflect.schemas import OnnxStudent, PpmStudent, PromptLogprobsStudent, TransformersStudent
 
 from .logprob_servers import address_of
+from .onnx_exports import exported
 
 Build = Callable[[int], Student]
 """From the longest text that the student reads, in its own tokens."""
@@ -25,7 +27,12 @@ QUESTION = "What is the sum of 12 and 30?"
 ANSWER = "The sum of 12 and 30 is 42."
 
 
-@pytest.fixture(params=["ppm", "ppm vicuna", "llama alpaca", "llama chat", "gpt2 gpt2", "vllm llama", "sglang gpt2"])
+@pytest.fixture(
+    params=[
+        "ppm", "ppm vicuna", "llama alpaca", "llama chat", "gpt2 gpt2", "vllm llama", "sglang gpt2", "onnx llama",
+        "onnx gpt2",
+    ]
+)  # fmt: skip
 def build(request: pytest.FixtureRequest, tiny_lm: Callable[[str], Path]) -> Build:
     match str(request.param).split():
         case ["ppm"]:
@@ -37,20 +44,13 @@ def build(request: pytest.FixtureRequest, tiny_lm: Callable[[str], Path]) -> Bui
             return lambda longest: PromptLogprobsScorer(
                 PromptLogprobsStudent(server=server, base_url=url, template="alpaca", max_length=longest)
             )
-        case [kind, "alpaca"]:
+        case ["onnx", kind]:
+            export = str(exported(tiny_lm(kind)))
+            return lambda longest: OnnxScorer(OnnxStudent(model=export, template="alpaca", max_length=longest))
+        case [kind, "alpaca" | "chat" | "gpt2" as template]:
             folder = str(tiny_lm(kind))
             return lambda longest: TransformersScorer(
-                TransformersStudent(model=folder, template="alpaca", max_length=longest, device="cpu")
-            )
-        case [kind, "chat"]:
-            folder = str(tiny_lm(kind))
-            return lambda longest: TransformersScorer(
-                TransformersStudent(model=folder, template="chat", max_length=longest, device="cpu")
-            )
-        case [kind, *_]:
-            folder = str(tiny_lm(kind))
-            return lambda longest: TransformersScorer(
-                TransformersStudent(model=folder, template="gpt2", max_length=longest, device="cpu")
+                TransformersStudent(model=folder, template=template, max_length=longest, device="cpu")
             )
         case other:
             raise AssertionError(other)

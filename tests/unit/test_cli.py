@@ -176,4 +176,4 @@ def test_an_unknown_schema_is_told_the_nearest(capsys: CAPTURE) -> None:
     said = capsys.readouterr().err
     assert said == "error: no record is called 'Smaple'; did you mean 'Sample'? `preflect schema` lists all\n"
     assert main(["schema", "zzz"]) == 2
-    assert "known are AnyStage, BatchOptions, CallCounts, " in capsys.readouterr().err
+    assert "known are AnyStage, ArgillaDeskSpec, BatchOptions, CallCounts, " in capsys.readouterr().err

@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -86,16 +86,37 @@ def no_services(_: RunFolder) -> Generator[Mapping[str, str]]:
     yield {}
 
 
-def no_report(_folder: RunFolder, _manifest: Manifest) -> None:
-    return None
+class NoEnding:
+    """Writes nothing; counts how often it was asked to get ready and to give up."""
+
+    def __init__(self) -> None:
+        self.prepared = self.closed = 0
+
+    def prepare(self) -> None:
+        self.prepared += 1
+
+    def digest(self, recipe: Recipe, samples: Sequence[Sample]) -> bytes:
+        return b""
+
+    def export(self, folder: RunFolder) -> tuple[ExportCounts, ...]:
+        return ()
+
+    def report(self, folder: RunFolder, manifest: Manifest) -> None:
+        return None
+
+    def close(self) -> None:
+        self.closed += 1
 
 
-def no_export(_: RunFolder) -> tuple[ExportCounts, ...]:
-    return ()
+class BrokenEnding(NoEnding):
+    """Breaks off where it should export."""
 
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self._error = error
 
-def full_disk(_: RunFolder) -> tuple[ExportCounts, ...]:
-    raise OSError(28, "No space left on device")
+    def export(self, folder: RunFolder) -> tuple[ExportCounts, ...]:
+        raise self._error
 
 
 def make_plan(patience: list[int] | None = None, *, ill: bool = False) -> Plan:
@@ -120,8 +141,7 @@ def make_plan(patience: list[int] | None = None, *, ill: bool = False) -> Plan:
         services=no_services,
         runner=LocalRunner(),
         entry="",
-        export=no_export,
-        report=no_report,
+        ending=NoEnding(),
         prompts={},
     )
 
@@ -209,11 +229,9 @@ def test_files_that_are_lost_behind_the_engines_back_fail_the_run_and_are_named(
 
 
 def test_a_failure_at_the_very_end_is_written_down(tmp_path: Path) -> None:
-    def no_room(_: RunFolder) -> tuple[ExportCounts, ...]:
-        raise RunError("no room for the export")
-
+    ending = BrokenEnding(RunError("no room for the export"))
     with pytest.raises(RunError, match="no room"):
-        run(replace(make_plan(), export=no_room), tmp_path / "run")
+        run(replace(make_plan(), ending=ending), tmp_path / "run")
     assert RunFolder(tmp_path / "run").manifest().status == "failed"
     assert resume(make_plan(), RunFolder(tmp_path / "run")).manifest.status == "done"
 
@@ -271,11 +289,8 @@ def test_a_folder_that_another_run_takes_first_is_left_as_it_is(tmp_path: Path, 
 def test_whatever_ends_a_run_is_written_down_and_comes_out_as_it_is(
     end: BaseException, status: str, message: str, tmp_path: Path
 ) -> None:
-    def break_off(_: RunFolder) -> tuple[ExportCounts, ...]:
-        raise end
-
     with pytest.raises(type(end)):
-        run(replace(make_plan(), export=break_off), tmp_path / "run")
+        run(replace(make_plan(), ending=BrokenEnding(end)), tmp_path / "run")
     manifest = RunFolder(tmp_path / "run").manifest()
     assert (manifest.status, manifest.message) == (status, message)
     assert manifest.finished_at
@@ -293,7 +308,7 @@ TEACHER = {"kind": "openai", "model": "m", "temperature": 0.5}
 def test_a_recipe_that_asks_for_other_work_is_not_gone_on_with_but_its_limits_and_addresses_may_change(
     tmp_path: Path,
 ) -> None:
-    first = replace(with_recipe(models={"teacher": TEACHER}), export=full_disk)
+    first = replace(with_recipe(models={"teacher": TEACHER}), ending=BrokenEnding(OSError("No space")))
     with pytest.raises(OSError, match="No space"):
         run(first, tmp_path / "run")
     folder = RunFolder(tmp_path / "run")
@@ -311,3 +326,10 @@ def test_who_watches_is_told_what_the_run_does_when_all_samples_are_through(tmp_
     said: list[str] = []
     run(make_plan(), tmp_path / "run", Watch(say=said.append))
     assert said == ["writing the training data", "writing the report"]
+
+
+def test_the_end_is_prepared_while_samples_are_in_work_and_given_up_after_each_sitting(tmp_path: Path) -> None:
+    ending = NoEnding()
+    run(replace(make_plan(), ending=ending), tmp_path / "run")
+    assert ending.prepared > 0
+    assert ending.closed == 1

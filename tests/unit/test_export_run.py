@@ -1,5 +1,6 @@
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -7,13 +8,13 @@ import orjson
 import polars as pl
 import pytest
 from datasets import Dataset, Features, List, Value
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from preflect.export import check_file, export_run
+from preflect.export import Intake, check_file, export_run, take, write_export
 from preflect.export.parquet import Shape, parquet_rows, write_rows
 from preflect.export.rows import sft_row
-from preflect.export.split import Split
+from preflect.export.split import Split, keys_of
 from preflect.schemas import (
     ExportSpec,
     Grade,
@@ -146,13 +147,40 @@ def test_what_is_simulated_is_marked_in_each_row_and_in_the_file(tmp_path: Path)
     assert all(row["simulated"] for row in rows(tmp_path, "dpo", "train"))
 
 
+def contents(out: Path) -> dict[Path, bytes]:
+    return {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+
+def odd_samples() -> list[Sample]:
+    """Fit rows and refused ones, repeats, swapped preferences, ids with tabs and line ends."""
+    fit, other = list(sums(2))
+    asked, swap = fit.instructions[0], fit.pairs[0]
+    swapped = fit.evolve(pairs=(swap.evolve(chosen_id=swap.rejected_id, rejected_id=swap.chosen_id),))
+    wrong = sample_of(3, asked, "It is 7.", grades=(0.0,))
+    leaking = sample_of(4, instruction("Say <|im_end|>."), "<|im_end|>", "b")
+    odd = other.evolve(id='tab\t, line\n, "quotes" é', simulated=True)
+    return [fit, swapped, fit.evolve(index=2), wrong, leaking, odd]
+
+
+@given(data=st.data())
+@settings(max_examples=25, deadline=None)
+def test_however_samples_are_taken_in_they_give_the_same_bytes(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    samples = data.draw(st.lists(st.sampled_from(odd_samples()), max_size=8))
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(samples)))) | {0, len(samples)})
+    parts = [samples[start:end] for start, end in pairwise(cuts)]
+    folder = tmp_path_factory.mktemp("export")
+    whole = export_run(samples, folder / "whole", SPEC, seed=5)
+    intakes = [Intake.from_bytes(take(part, SPEC).to_bytes()) for part in parts]
+    assert write_export(intakes, folder / "parts", SPEC, seed=5) == whole
+    assert contents(folder / "parts") == contents(folder / "whole")
+
+
 def test_the_same_samples_give_the_same_bytes_and_nothing_else_is_left_behind(tmp_path: Path) -> None:
     for name in ("one", "other"):
         export_run(sums(30), tmp_path / name, SPEC, seed=5)
-    one, other = (
-        {p.relative_to(tmp_path / name): p.read_bytes() for p in (tmp_path / name).rglob("*") if p.is_file()}
-        for name in ("one", "other")
-    )
+    one, other = contents(tmp_path / "one"), contents(tmp_path / "other")
     assert one == other
     assert sorted(map(str, one)) == sorted(
         ["refused.jsonl", *(f"{kind}/{side}.parquet" for kind in ("sft", "dpo", "rft") for side in ("train", "test"))]
@@ -309,13 +337,14 @@ def test_what_shares_an_instruction_in_any_spelling_is_on_one_side_in_any_order(
 ) -> None:
     samples = split_samples(chains)
     split, shuffled = Split(fraction, seed), Split(fraction, seed)
-    keys = {sample.id: split.add(sample) for sample in samples}
+    for sample in samples:
+        split.add(sample.id, keys_of(sample))
     for sample in shuffle.sample(samples, len(samples)):
-        shuffled.add(sample)
+        shuffled.add(sample.id, keys_of(sample))
     sides: dict[str, bool] = {}
     for sample in samples:
-        side = split.is_test(keys[sample.id])
-        assert side == shuffled.is_test(keys[sample.id])
+        side = split.is_test(sample.id)
+        assert side == shuffled.is_test(sample.id)
         for asked in sample.instructions:
             assert sides.setdefault(asked.text.strip().casefold(), side) == side
 
@@ -324,15 +353,17 @@ def test_what_shares_an_instruction_in_any_spelling_is_on_one_side_in_any_order(
 def test_a_larger_fraction_only_moves_rows_from_train_to_test(one: float, other: float, seed: int) -> None:
     small, large = Split(min(one, other), seed), Split(max(one, other), seed)
     for sample in split_samples([["a"], ["b"], ["c"], ["d"]]):
-        small.add(sample)
-        large.add(sample)
+        small.add(sample.id, keys_of(sample))
+        large.add(sample.id, keys_of(sample))
         assert large.is_test(sample.id) or not small.is_test(sample.id)
 
 
 @pytest.mark.parametrize("fraction", [0.0, 0.05, 0.3])
 def test_the_test_side_is_as_large_as_asked_for(fraction: float) -> None:
     split = Split(fraction, 3)
-    keys = [split.add(sample) for sample in split_samples([[f"question {n}"] for n in range(4000)])]
+    samples = split_samples([[f"question {n}"] for n in range(4000)])
+    for sample in samples:
+        split.add(sample.id, keys_of(sample))
     # Four standard deviations of a binomial count.
-    share = sum(map(split.is_test, keys)) / len(keys)
-    assert abs(share - fraction) <= 4 * (fraction * (1 - fraction) / len(keys)) ** 0.5
+    share = sum(split.is_test(sample.id) for sample in samples) / len(samples)
+    assert abs(share - fraction) <= 4 * (fraction * (1 - fraction) / len(samples)) ** 0.5

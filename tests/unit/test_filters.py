@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from preflect.curation.choice import Filter, FilterName, Left
 from preflect.curation.filter_stage import FilterSamples
-from preflect.ports import NllPair, ScoreQuery
-from preflect.schemas import Rejection, Sample
+from preflect.ports import Dropped, NllPair, ScoreQuery
+from preflect.schemas import Sample
 from preflect.scoring.facility_location import Vectors, facility_location
 from preflect.scoring.hashed_text import HashedText
 
@@ -135,7 +135,7 @@ async def test_as_a_stage_it_keeps_samples_with_their_scores_and_rejects_the_oth
     )
     out = [outcome async for outcome in stage.run_all(samples)]
     assert [sample.id for sample in out if isinstance(sample, Sample)] == [samples[1].id, samples[3].id]
-    rejections = [one for one in out if isinstance(one, Rejection)]
+    rejections = [one.rejection for one in out if isinstance(one, Dropped)]
     assert [(one.sample_id, one.stage, one.cause) for one in rejections] == [
         (samples[n].id, "filter", "filter") for n in (0, 2, 4)
     ]

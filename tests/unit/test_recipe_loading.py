@@ -230,7 +230,7 @@ def test_tags_and_anchors_that_contain_themselves_are_refused() -> None:
             (
                 "recipe.yaml:12: unknown stage 'judge_aspect'; known are ['self_instruct', 'dedup', 'filter', "
                 "'respond', 'reflect_instruction', 'select_instruction', 'reflect_response', 'select_response', "
-                "'judge_aspects', 'grade', 'pair']; did you mean 'judge_aspects'?"
+                "'judge_aspects', 'grade', 'pair', 'review']; did you mean 'judge_aspects'?"
             ),
         ),
         (
@@ -238,7 +238,7 @@ def test_tags_and_anchors_that_contain_themselves_are_refused() -> None:
             "    model: gpt-4.1\n    kind: opnai",
             (
                 "recipe.yaml:8: unknown kind 'opnai'; "
-                "known are ['openai', 'sim', 'ppm', 'transformers', 'prompt-logprobs']; did you mean 'openai'?"
+                "known are ['openai', 'sim', 'ppm', 'transformers', 'onnx', 'prompt-logprobs']; did you mean 'openai'?"
             ),
         ),
         (
@@ -246,7 +246,7 @@ def test_tags_and_anchors_that_contain_themselves_are_refused() -> None:
             "    # kind: openai\n",
             (
                 "recipe.yaml:6: 'models.judge' lacks 'kind'; "
-                "add `kind: …`, one of ['openai', 'sim', 'ppm', 'transformers', 'prompt-logprobs']"
+                "add `kind: …`, one of ['openai', 'sim', 'ppm', 'transformers', 'onnx', 'prompt-logprobs']"
             ),
         ),
         (
@@ -340,7 +340,7 @@ def test_all_faults_are_listed_in_the_order_of_the_file() -> None:
         "recipe.yaml:2: 'seed' must be a whole number, got \"x\"",
         (
             "recipe.yaml:9: unknown kind 'ppn'; "
-            "known are ['openai', 'sim', 'ppm', 'transformers', 'prompt-logprobs']; did you mean 'ppm'?"
+            "known are ['openai', 'sim', 'ppm', 'transformers', 'onnx', 'prompt-logprobs']; did you mean 'ppm'?"
         ),
         "recipe.yaml:11: unknown key 'sampels' in stage 'respond'; did you mean 'samples'?",
     ]
@@ -480,7 +480,7 @@ def test_a_selection_by_a_chat_model_is_refused() -> None:
     without = text.replace(", student: {kind: ppm}", "").replace("model: student", "model: teacher")
     assert order_faults(without)[0] == (
         "recipe.yaml:7: stage 'select_instruction' names model 'teacher', which is a chat model (kind: sim); "
-        "the stage needs a student, define one under models: with kind: ppm, transformers or prompt-logprobs"
+        "the stage needs a student, define one under models: with kind: ppm, transformers, onnx or prompt-logprobs"
     )
 
 

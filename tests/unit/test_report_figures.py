@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from preflect.report import wording
 from preflect.report.charts import Bin, bins_over
 from preflect.report.figures import length_plot, mean_rating, rating_plot, score_plots
 from preflect.report.tables import calls_table, drops_table, funnel_table, selections_table, traffic_table
-from preflect.report.tally import Showcase, Tally, read_once
+from preflect.report.tally import Findings, Showcase, Tally, read_once
 from preflect.schemas import (
     CallCounts,
     Instruction,
@@ -191,6 +191,20 @@ def test_the_samples_shown_do_not_depend_on_the_order_of_the_input() -> None:
         other.add(sample)
     assert one.samples == other.samples
     assert [sample.index for sample in one.samples] == sorted(sample.index for sample in one.samples)
+
+
+@given(st.lists(st.integers(0, 7), max_size=12), st.data())
+@settings(deadline=None)
+def test_findings_of_parts_add_up_to_those_of_one_pass(numbers: list[int], data: st.DataObject) -> None:
+    odd = a_sample(7)
+    odd = odd.evolve(scores=(a_score(odd.instructions[0], odd.responses[0], None),), simulated=True)
+    samples = [a_sample(n, paired=n % 2 == 0, draft="x" * n) if n < 7 else odd for n in numbers]
+    cut = data.draw(st.integers(0, len(samples)))
+    whole, merged = read_once(samples, None, show=3), Findings(None, show=3)
+    for part in (samples[:cut], samples[cut:]):
+        merged.merge(read_once(part, None, show=3).to_bytes())
+    assert (merged.tally, merged.opinions) == (whole.tally, whole.opinions)
+    assert merged.shown == whole.shown
 
 
 def test_samples_with_a_pair_are_shown_first() -> None:

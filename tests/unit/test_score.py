@@ -16,7 +16,7 @@ from preflect.errors import InputError
 from preflect.ports import NllPair, ScoreQuery
 from preflect.recipes.score import SCORE_SCHEMA, PairScores, pairs_of_rows, score_dataset
 from preflect.recipes.students import build_student, parse_student
-from preflect.schemas import Message, PpmStudent, PromptLogprobsStudent, TransformersStudent
+from preflect.schemas import Message, OnnxStudent, PpmStudent, PromptLogprobsStudent, TransformersStudent
 from preflect.scoring import ifd_loss, ifd_ppl, r_ifd_ppl
 
 ROWS: list[InputRow | BadRow] = [
@@ -149,6 +149,9 @@ def test_a_student_is_named_by_kind_and_model() -> None:
     assert parse_student("ppm") == PpmStudent()
     assert parse_student("ppm", template="wiz", max_length=64) == PpmStudent(template="wiz", max_length=64)
     assert parse_student("transformers:a/b", dtype="bfloat16") == TransformersStudent(model="a/b", dtype="bfloat16")
+    assert parse_student("onnx:a/b", template="wiz", max_length=64) == OnnxStudent(
+        model="a/b", template="wiz", max_length=64
+    )
     assert parse_student("transformers:C:/models/x", template="alpaca").model_dump()["model"] == "C:/models/x"
 
 
@@ -163,8 +166,10 @@ def test_a_server_is_named_by_its_kind_and_address() -> None:
 @pytest.mark.parametrize(
     ("text", "options", "message"),
     [
-        ("gpt4", {}, "is not one of ppm, transformers:FOLDER, transformers:ORG/NAME, vllm:URL or sglang:URL"),
+        ("gpt4", {}, "is not one of ppm, transformers:FOLDER, transformers:ORG/NAME, onnx:DIR, vllm:URL or sglang:URL"),
         ("vllm:", {}, "is not one of"),
+        ("onnx:", {}, "is not one of"),
+        ("onnx:x", {"dtype": "bfloat16"}, "a student of kind onnx has no option dtype"),
         ("sglang:localhost", {}, "base_url of a student of kind sglang: .*an address such as http"),
         ("vllm:http://h/v1", {"dtype": "bfloat16"}, "a student of kind vllm has no option dtype"),
         ("transformers:", {}, "is not one of"),

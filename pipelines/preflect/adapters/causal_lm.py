@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from preflect.adapters.lm_head import Head, head_of, token_costs
+from preflect.adapters.padding import padded
 from preflect.errors import DeviceFullError
 from preflect.scoring.spans import Pass
 
@@ -83,9 +84,9 @@ class CausalLm:
         self._head = None
 
     @property
-    def has_own_head(self) -> bool:
-        """Whether the head is applied to scored positions alone."""
-        return self._head is not None
+    def head(self) -> Head | None:
+        """What is applied to scored positions alone; None where the model gives its own logits."""
+        return self._head
 
     def logits(self, batch: Sequence[Sequence[int]], **options: int) -> torch.Tensor:
         """The model's own logits of sequences of one length, shape (sequences, tokens, vocabulary)."""
@@ -101,7 +102,7 @@ class CausalLm:
         return digest.hexdigest()
 
     def _costs(self, head: Head, batch: Sequence[Pass]) -> torch.Tensor:
-        ids = _padded(batch)
+        ids = padded(batch)
         # The hidden state at one position is about the token at the next.
         places = np.concatenate(
             [np.arange(one.first - 1, len(one.ids) - 1) + row * ids.shape[1] for row, one in enumerate(batch)]
@@ -139,16 +140,6 @@ def _make_gpu_ready() -> None:
     torch.backends.cuda.enable_cudnn_sdp(enabled=False)
     # Every launch of a kernel gives up the interpreter, and gets it back late while texts are laid out.
     sys.setswitchinterval(_SWITCH_S)
-
-
-def _padded(batch: Sequence[Pass]) -> np.ndarray:
-    """Token ids, shape (sequences, longest); what stands behind a sequence is its last token, and read by nobody."""
-    longest = max(len(one.ids) for one in batch)
-    padded = np.empty((len(batch), longest), dtype=np.int64)
-    for row, one in zip(padded, batch, strict=True):
-        row[: len(one.ids)] = np.frombuffer(one.packed, dtype=np.int32)
-        row[len(one.ids) :] = one.ids[-1]
-    return padded
 
 
 def _out_of_memory(error: RuntimeError) -> bool:

@@ -38,22 +38,29 @@ class Head:
         # The logits, a copy of them in float32 where they are not, and the softmax.
         bytes_each = 8 if exact or model.dtype == torch.float32 else model.dtype.itemsize + 8
         most = max(1, _MOST_BYTES // (self._vocabulary * bytes_each))
-        self._rows = rows or (min(most, _CPU_ROWS) if model.device.type == "cpu" else most)
+        self.rows: Final = rows or (min(most, _CPU_ROWS) if model.device.type == "cpu" else most)
+        """Positions that are taken at a time."""
 
     def costs(self, states: Any, places: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Negative log-likelihood of each target in nats, float32, shape (n,).
 
         Args: states is what the body returned for a batch, places counts its positions row by row, shape (n,).
         """
-        self._given.kind = type(states)
-        hidden = states.last_hidden_state.flatten(0, 1).index_select(0, places)
-        chunks = [slice(start, start + self._rows) for start in range(0, len(targets), self._rows)]
-        return torch.cat([token_costs(self._logits(hidden[chunk]), targets[chunk]) for chunk in chunks])
+        hidden = self.hidden(states).flatten(0, 1).index_select(0, places)
+        chunks = [slice(start, start + self.rows) for start in range(0, len(targets), self.rows)]
+        return torch.cat([token_costs(self.logits(hidden[chunk]), targets[chunk]) for chunk in chunks])
 
-    def _logits(self, hidden: torch.Tensor) -> torch.Tensor:
+    def hidden(self, states: Any) -> torch.Tensor:
+        """The hidden states in what the body returned, shape (sequences, tokens, width)."""
+        self._given.kind = type(states)
+        return states.last_hidden_state
+
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Those of some positions, shape (positions, vocabulary), from their hidden states."""
         logits = self._model(inputs_embeds=hidden[None], use_cache=False).logits[0]
-        # What stands behind the vocabulary is no token.
-        logits[:, self._vocabulary :] = -torch.inf
+        if logits.shape[-1] > self._vocabulary:
+            # What stands behind the vocabulary is no token.
+            logits[:, self._vocabulary :] = -torch.inf
         return logits
 
 

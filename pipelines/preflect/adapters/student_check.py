@@ -15,7 +15,7 @@ from preflect.errors import InputError
 
 _log = logging.getLogger(__name__)
 
-_PLAIN: Final = (
+PLAIN: Final = (
     "The train to the coast leaves at nine in the morning and arrives shortly before noon.",
     "Most people drink a glass of water when they are thirsty.",
 )
@@ -28,7 +28,7 @@ A trained one whose tokens mean something else to the tokenizer is sure of the w
 
 def plain_texts(tokenizer: HubTokenizer) -> list[list[int]]:
     """The token ids of plain English, behind what the tokenizer puts before a text."""
-    return [[*tokenizer.leading, *ids] for ids in tokenizer.encode(_PLAIN)]
+    return [[*tokenizer.leading, *ids] for ids in tokenizer.encode(PLAIN)]
 
 
 def check_tokenizer(name: str, tokenizer: HubTokenizer, known_ids: int) -> None:
@@ -42,7 +42,7 @@ def check_tokenizer(name: str, tokenizer: HubTokenizer, known_ids: int) -> None:
             f"student {name!r}: its tokenizer has ids up to {highest}, its model knows {known_ids}; "
             "put the tokenizer that the model was trained with beside it"
         )
-    for text, ids in zip(_PLAIN, tokenizer.encode(_PLAIN), strict=True):
+    for text, ids in zip(PLAIN, tokenizer.encode(PLAIN), strict=True):
         decoded = tokenizer.decode(ids)
         if decoded.strip() != text:
             raise InputError(

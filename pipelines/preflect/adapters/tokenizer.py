@@ -80,7 +80,12 @@ class HubTokenizer:
 
 
 def load_tokenizer(model: str, revision: str | None) -> HubTokenizer:
-    """The tokenizer beside a model.
+    """The tokenizer beside a model. Raises: as `load_library_tokenizer`."""
+    return HubTokenizer(model, load_library_tokenizer(model, revision))
+
+
+def load_library_tokenizer(model: str, revision: str | None) -> LibraryTokenizer:
+    """The tokenizer beside a model, as `transformers` has it.
 
     Raises: MissingPartError: transformers is not installed; InputError: there is none.
     """
@@ -92,7 +97,7 @@ def load_tokenizer(model: str, revision: str | None) -> HubTokenizer:
         ) from error
     try:
         # The library's stubs leave it partly untyped.
-        return HubTokenizer(model, cast("Any", AutoTokenizer).from_pretrained(model, revision=revision))
+        return cast("Any", AutoTokenizer).from_pretrained(model, revision=revision)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise InputError(
             f"the tokenizer of student {model!r} cannot be loaded: {error}; give the folder of a model with its "

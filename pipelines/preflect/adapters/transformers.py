@@ -6,15 +6,15 @@ import asyncio
 import logging
 import threading
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from preflect.adapters.device_pool import DevicePool
+from preflect.adapters.parts import see_that_parts_are_there
 from preflect.adapters.scoring_service import ScoringService
 from preflect.adapters.student_check import check_tokenizer
 from preflect.adapters.tokenizer import load_tokenizer
-from preflect.errors import InputError, MissingPartError
+from preflect.errors import InputError
 from preflect.ports import NllPair, ScoreQuery
 from preflect.schemas import TransformersStudent
 from preflect.scoring.sequences import Layout, longest
@@ -36,7 +36,7 @@ class TransformersScorer:
         """
         self._spec = spec
         lms, self._layout = _loaded(spec)
-        self.name: Final = _public_name(spec.model)
+        self.name: Final = public_name(spec.model)
         self.revision: Final = _revision(spec, lms[0])
         self.template: Final[str] = spec.template
         self.noise: Final = 0.0 if spec.dtype == "float32" else spec.rescore_band
@@ -76,7 +76,8 @@ def check_transformers(spec: TransformersStudent) -> None:
 
 def _loaded(spec: TransformersStudent, *, weights: bool = True) -> tuple[list[CausalLm], Layout]:
     """The model on its devices and how its texts are laid out, checked as far as they are there."""
-    _see_that_parts_are_there()
+    need = "a student of kind transformers needs torch and transformers"
+    see_that_parts_are_there(need, ("torch", "transformers", "safetensors"), "student")
     from preflect.adapters.causal_lm_check import check_causal_lm  # noqa: PLC0415  # heavy
     from preflect.adapters.causal_lm_loading import load_causal_lms  # noqa: PLC0415
 
@@ -98,22 +99,13 @@ def _loaded(spec: TransformersStudent, *, weights: bool = True) -> tuple[list[Ca
     return lms, layout
 
 
-def _see_that_parts_are_there() -> None:
-    try:
-        for part in ("torch", "transformers", "safetensors"):
-            import_module(part)
-    except ImportError as error:
-        raise MissingPartError(
-            f"a student of kind transformers needs torch and transformers ({error}); pip install 'preflect[student]'"
-        ) from error
-
-
 def _service(layout: Layout, lms: Sequence[CausalLm]) -> ScoringService:
     window = sum(lm.budget * lm.lanes for lm in lms)
     return ScoringService(layout.passes, DevicePool(lms), window_tokens=window)
 
 
-def _public_name(model: str) -> str:
+def public_name(model: str) -> str:
+    """What a model is called in results: its name on the Hub, or its folder's without the way there."""
     # A folder's path says more about somebody's machine than about the model.
     folder = Path(model)
     return folder.resolve().name if folder.is_dir() else model

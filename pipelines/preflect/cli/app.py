@@ -11,7 +11,21 @@ from typing import Annotated, Final
 
 import typer
 
-from preflect.cli import check, export, filtering, init, journal, review, run, runs, schema, score, sim
+from preflect.cli import (
+    check,
+    export,
+    filtering,
+    init,
+    journal,
+    review,
+    review_push,
+    run,
+    runs,
+    schema,
+    score,
+    sim,
+    student,
+)
 from preflect.cli.output import print_result, report_error
 from preflect.errors import PreflectError
 
@@ -49,24 +63,24 @@ for _command, _example in _COMMANDS:
 # `filter` is a word of Python's own.
 _example = "preflect filter answers.jsonl --by superfiltering --student ppm --keep 10% --out kept.jsonl"
 app.command("filter", epilog=f"Example: {_example}")(filtering.filter_rows)
-_journal = typer.Typer(
-    name="journal",
-    help="Share, merge and look at the journals of runs: every call to a model, with its reply.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
+_GROUPS: Final = (
+    (
+        "journal",
+        "Share, merge and look at the journals of runs: every call to a model, with its reply.",
+        journal.COMMANDS,
+    ),
+    (
+        "review",
+        "Let people judge a run's answers, in an Argilla that starts with one command, and learn from what they say.",
+        (*review.COMMANDS, *review_push.COMMANDS),
+    ),
+    ("student", "Bring a student into another form.", student.COMMANDS),
 )
-for _command, _name, _example in journal.COMMANDS:
-    _journal.command(_name, epilog=f"Example: {_example}")(_command)
-app.add_typer(_journal)
-_review = typer.Typer(
-    name="review",
-    help="Let people judge a run's answers, in an Argilla that starts with one command.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
-for _command, _name, _example in review.COMMANDS:
-    _review.command(_name, epilog=f"Example: {_example}")(_command)
-app.add_typer(_review)
+for _word, _help, _commands in _GROUPS:
+    _group = typer.Typer(name=_word, help=_help, no_args_is_help=True, rich_markup_mode=None)
+    for _command, _name, _example in _commands:
+        _group.command(_name, epilog=f"Example: {_example}")(_command)
+    app.add_typer(_group)
 
 
 def _print_version(wanted: bool) -> None:

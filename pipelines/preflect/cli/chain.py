@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from textwrap import indent
+from typing import Final
 
 from preflect.schemas import Rejection, Response, Sample
+
+_QUESTIONS: Final = {"rewrite": "the rewrite", "admission": "the pair", "filter": "keeping it"}
 
 
 def chain_of(sample: Sample, rejection: Rejection | None) -> str:
@@ -35,11 +38,7 @@ def _response(sample: Sample, response: Response) -> Iterator[str]:
         if response.origin == "rewrite" and critique.target_id in response.parents:
             yield _block(f"critique: {critique.text}")
     yield _block(response.text)
-    scores = [s for s in sample.scores if s.response_id == response.id]
-    if scores:
-        yield "  scores: " + ", ".join(
-            f"{s.metric} {s.reason if s.value is None else f'{s.value:.3f}'}" for s in scores
-        )
+    yield from _scores(sample, response)
     for grade in sample.grades:
         if grade.response_id == response.id:
             score = "none" if grade.score is None else f"{grade.score:g}"
@@ -49,11 +48,26 @@ def _response(sample: Sample, response: Response) -> Iterator[str]:
         yield "  ratings: " + ", ".join(f"{r.aspect} {r.score}" for r in ratings)
 
 
+def _scores(sample: Sample, response: Response) -> Iterator[str]:
+    """A line for each student."""
+    by_student: dict[str, list[str]] = {}
+    for s in sample.scores:
+        if s.response_id == response.id:
+            shown = f"{s.metric} {s.reason if s.value is None else f'{s.value:.3f}'}"
+            by_student.setdefault(f"{s.student} ({s.template})", []).append(shown)
+    for student, shown in by_student.items():
+        by = f" by {student}" if len(by_student) > 1 else ""
+        yield f"  scores{by}: {', '.join(shown)}"
+
+
 def _decisions(sample: Sample) -> Iterator[str]:
     if sample.selections or sample.pairs:
         yield ""
     for selection in sample.selections:
         yield f"{selection.stage}: {'the rewrite' if selection.rewrite_won else 'the original'}: {selection.reason}"
+    for opinion in sample.opinions:
+        says = "yes" if opinion.yes else "no"
+        yield f"{opinion.stage}: {opinion.model} says {says} to {_QUESTIONS[opinion.question]}"
     for pair in sample.pairs:
         yield f"pair: chosen {pair.chosen_id} over {pair.rejected_id}, {pair.basis} margin {pair.margin:g}"
 

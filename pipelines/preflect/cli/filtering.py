@@ -30,7 +30,9 @@ def filter_rows(
     embeddings: Annotated[
         str, typer.Option(metavar="KIND", help="For superfiltering_d: hashed, or transformers:FOLDER_OR_NAME.")
     ] = "hashed",
-    student: Annotated[str, typer.Option(metavar="KIND:MODEL", help="ppm, or transformers:FOLDER_OR_NAME.")] = "ppm",
+    student: Annotated[
+        str, typer.Option(metavar="KIND:MODEL", help="ppm, transformers:FOLDER_OR_NAME or onnx:DIR.")
+    ] = "ppm",
     template: Annotated[str | None, typer.Option(help="vicuna, alpaca, wiz, gpt2 or chat.")] = None,
     dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16.")] = None,
     max_length: Annotated[int | None, typer.Option(min=16, help="In tokens; in bytes for ppm.")] = None,

@@ -24,7 +24,8 @@ def score(
         list[str] | None,
         typer.Option(
             metavar="KIND:MODEL",
-            help="ppm, which is the default, transformers:FOLDER_OR_NAME, vllm:URL or sglang:URL; several to compare.",
+            help="ppm, which is the default, transformers:FOLDER_OR_NAME, onnx:DIR, vllm:URL or sglang:URL; several to "
+            "compare.",
         ),
     ] = None,
     template: Annotated[str | None, typer.Option(help="vicuna, alpaca, wiz, gpt2 or chat.")] = None,
@@ -44,7 +45,7 @@ def score(
         Path | None, typer.Option(help="A .jsonl, .csv or .parquet file; JSON lines on stdout without.")
     ] = None,
     calibrate: Annotated[
-        bool, typer.Option("--calibrate", help="See on a sample whether the student is fit for this dataset.")
+        bool, typer.Option("--calibrate", help="See on a sample how fit each student is for this dataset.")
     ] = False,
     pairs: Annotated[int, typer.Option(min=2, help="Rows that --calibrate draws.")] = 500,
     seed: Annotated[int, typer.Option(min=0, help="Of that draw.")] = 0,
@@ -78,8 +79,6 @@ def score(
         )
         for one in dict.fromkeys(student or ["ppm"])
     ]
-    if calibrate and len(specs) > 1:
-        raise InputError(f"--calibrate tries one student at a time; got {len(specs)}, name one")
     rows = dataset_spec(path, column or (), limit)
     with progress_shown(quiet=quiet or as_json) as publish:
         work = prepared(rows, specs, publish)

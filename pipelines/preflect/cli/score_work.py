@@ -65,12 +65,13 @@ class ScoreWork:
         asyncio.run(self._score(self._pairs(), self.found.rows, tally, take))
         return tally
 
-    def calibrate(self, count: int, seed: int) -> Calibration:
-        """How well the student tells so many pairs from shuffled ones. Raises: DataError: there are none to compare."""
+    def calibrate(self, count: int, seed: int) -> list[Calibration]:
+        """How well each student tells so many pairs from shuffled ones. Raises: DataError: there is none to compare."""
         both = matched_and_shuffled(sample_pairs(self._pairs(), count, seed=seed), seed=seed)
         lines: list[PairScores] = []
-        asyncio.run(self._score(both, len(both), Tally(), lines.append))
-        return calibration(lines, seed=seed)
+        number = len(self.students)
+        asyncio.run(self._score(both, len(both), Tally(number), lines.append))
+        return [calibration(lines[place::number], seed=seed) for place in range(number)]
 
     @contextmanager
     def kept(self, out: Path) -> Generator[tuple[ScoreFile, Tally]]:

@@ -10,7 +10,7 @@ first call.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Self
@@ -23,11 +23,17 @@ BLOCK: Final = 256
 
 
 class Dataset:
-    """Finished samples in `folder`, rejected ones beside it in `rejected`, as `part-00000.parquet` and so on."""
+    """Finished samples in `folder`, rejected ones beside it in `rejected`, as `part-00000.parquet` and so on.
 
-    def __init__(self, folder: Path, rejected: Path) -> None:
+    Args: on_block is given the name and the finished samples of each whole block before it is written.
+    """
+
+    def __init__(
+        self, folder: Path, rejected: Path, on_block: Callable[[str, Sequence[Sample]], None] | None = None
+    ) -> None:
         self.folder = folder
         self.rejected = rejected
+        self._on_block = on_block
 
     def create(self) -> None:
         """Make the folders."""
@@ -84,7 +90,10 @@ class Dataset:
         ordered = sorted(outcomes, key=lambda outcome: outcome.ordinal)
         lost = [(o.rejection, o.sample) for o in ordered if o.rejection]
         write_rejections(self.rejected / self._part(block, suffix).name, lost)
-        write_samples(self._part(block, suffix), [o.sample for o in ordered if o.sample and not o.rejection])
+        finished = [o.sample for o in ordered if o.sample and not o.rejection]
+        if self._on_block and not suffix:
+            self._on_block(self._part(block).stem, finished)
+        write_samples(self._part(block, suffix), finished)
 
     def _part(self, block: int, suffix: str = "") -> Path:
         return self.folder / f"part-{block:05d}{suffix}.parquet"
@@ -118,7 +127,7 @@ class Dataset:
     @contextmanager
     def replacement(self) -> Generator[BlockWriter]:
         """A writer of the whole dataset anew; all of it is there when the block ends, or none."""
-        fresh = Dataset(_beside(self.folder), _beside(self.rejected))
+        fresh = Dataset(_beside(self.folder), _beside(self.rejected), self._on_block)
         try:
             fresh.create()
             writer = BlockWriter(fresh)

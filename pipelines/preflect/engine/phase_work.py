@@ -14,7 +14,7 @@ from preflect.engine.losses import StageLosses, Watched
 from preflect.engine.meter import Meter
 from preflect.engine.plan import Phase, calls_of, open_samples
 from preflect.engine.sitting import Sitting, Tools
-from preflect.ports import Stage, WholeSetStage
+from preflect.ports import Dropped, Stage, WholeSetStage
 from preflect.schemas import Rejection, Sample
 
 
@@ -157,6 +157,9 @@ async def _run_whole_set(stage: WholeSetStage, samples: Iterator[Sample]) -> Asy
     async for item in stage.run_all(remembered()):
         if isinstance(item, Rejection):
             yield Outcome(ordinal, under_way.pop(item.sample_id, None), item)
+        elif isinstance(item, Dropped):
+            under_way.pop(item.rejection.sample_id, None)
+            yield Outcome(ordinal, item.sample, item.rejection)
         else:
             under_way.pop(item.id, None)
             yield Outcome(ordinal, item)

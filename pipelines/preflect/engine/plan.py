@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from preflect.engine.run_folder import RunFolder
 from preflect.ports import BatchStore, CallMeter, CallStore, Gate, Purse, Stage, WholeSetStage
-from preflect.schemas import ChatModelSpec, ExportCounts, Manifest, OpenAIModel, PpmStudent, Recipe, Rejection, Sample
+from preflect.schemas import (
+    ChatModelSpec,
+    ExportCounts,
+    Manifest,
+    OpenAIModel,
+    PpmStudent,
+    Recipe,
+    Rejection,
+    ReviewCounts,
+    Sample,
+)
 from preflect.schemas.stages import AnyStage, Respond
 
 if TYPE_CHECKING:
@@ -114,6 +124,34 @@ class Runner(Protocol):
         ...
 
 
+class Ending(Protocol):
+    """What a run does once its samples are finished."""
+
+    def prepare(self) -> None:
+        """Get ready for it beside the work on samples; asked any number of times."""
+        ...
+
+    def digest(self, recipe: Recipe, samples: Sequence[Sample]) -> bytes:
+        """What it needs of finished samples, so that it need not read them again."""
+        ...
+
+    def export(self, folder: RunFolder) -> tuple[ExportCounts, ...]:
+        """Write the training datasets, of samples whose digest is in the folder from that."""
+        ...
+
+    def report(self, folder: RunFolder, manifest: Manifest) -> None:
+        """Write the report of what was exported."""
+        ...
+
+    def close(self) -> None:
+        """Give up what was prepared; asked for at the end of each sitting."""
+        ...
+
+
+def _nobody(_: RunFolder) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """A recipe with everything that is needed to run it."""
@@ -129,10 +167,11 @@ class Plan:
     runner: Runner
     entry: str
     """`module:function` that makes this plan again from a run folder, in another process or on another machine."""
-    export: Callable[[RunFolder], tuple[ExportCounts, ...]]
-    report: Callable[[RunFolder, Manifest], None]
+    ending: Ending
     prompts: Mapping[str, str]
     """Version of each prompt that the stages use, by name."""
+    review: Callable[[RunFolder], ReviewCounts | None] = _nobody
+    """What people said, counted anew; None where nobody was asked."""
     notes: tuple[str, ...] = ()
     """What is allowed in the recipe, and probably not meant."""
     skip_bad_rows: bool = False

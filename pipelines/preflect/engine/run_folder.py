@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -40,18 +40,29 @@ class RunFolder:
         self.log_path = path / "run.log"
         self.live_path = path / ".live"
         """Only while a run is under way: lock, progress, requests to stop."""
+        self.digests_path = self.live_path / "digests"
+        """What the end of the run needs of the samples that this sitting has written."""
 
-    def phase(self, number: int, *, closed: bool, last: bool) -> Dataset:
+    def phase(
+        self, number: int, *, closed: bool, last: bool, on_block: Callable[[str, Sequence[Sample]], None] | None = None
+    ) -> Dataset:
         """The dataset after a phase's stream, or (`closed`) its whole-set stage; the run's last one is `samples/`."""
         name = f"{number}-closed" if closed else f"{number}"
         folder = self.path / "samples" if last else self.path / "phases" / name
-        return Dataset(folder, self.path / "phases" / f"{name}-rejected")
+        return Dataset(folder, self.path / "phases" / f"{name}-rejected", on_block)
 
     def samples(self) -> Iterator[Sample]:
         """Every sample that came through, in the order of the input."""
         from preflect.engine.storage import read_samples  # noqa: PLC0415  # polars
 
         return read_samples(self._parts())
+
+    def blocks(self) -> Iterator[tuple[str, Iterator[Sample]]]:
+        """The same by the names of the blocks on disk; each is read when it is asked for."""
+        from preflect.engine.storage import read_samples  # noqa: PLC0415  # polars
+
+        for part in self._parts():
+            yield part.stem, read_samples([part])
 
     def _parts(self) -> list[Path]:
         return sorted((self.path / "samples").glob("part-*.parquet"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import platform
 import shutil
 import time
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -19,13 +19,19 @@ from preflect.engine.counts import count_stages
 from preflect.engine.journal import LOST_USD, open_journal
 from preflect.engine.lock import sole_use
 from preflect.engine.losses import Losses, StageLosses
-from preflect.engine.plan import Plan, calls_of
+from preflect.engine.plan import Phase, Plan, calls_of
 from preflect.engine.progress import Snapshot
 from preflect.engine.run_folder import RunFolder, new_run_path
 from preflect.engine.sitting import Sitting
-from preflect.engine.so_far import steps
+from preflect.engine.so_far import manifest_so_far, steps
 from preflect.engine.traffic import traffic_so_far
-from preflect.errors import BudgetError, InputError, PreflectError, ReplayMissError, StoppedError
+from preflect.engine.way_on import way_on
+from preflect.errors import (
+    AwaitingReviewError,
+    InputError,
+    PreflectError,
+    StoppedError,
+)
 from preflect.schemas import Manifest, OpenAIModel, Recipe, content_id
 
 WAY_TO_A_MODEL: Final = (
@@ -48,7 +54,7 @@ _VERSIONS_OF: Final = ("preflect", "openai", "distilabel", "polars", "pydantic")
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """A finished run."""
+    """A finished run, or one that waits for people's reviews: then the manifest says `paused`."""
 
     folder: RunFolder
     manifest: Manifest
@@ -166,7 +172,15 @@ def _now() -> str:
 
 def _sit(plan: Plan, folder: RunFolder, watch: Watch) -> RunResult:
     """From here to the end or the next stop; the folder is this process's alone."""
-    with _reasons_kept(folder):
+    try:
+        return _to_the_end(plan, folder, watch)
+    except AwaitingReviewError:
+        return RunResult(folder, manifest_so_far(folder))
+
+
+def _to_the_end(plan: Plan, folder: RunFolder, watch: Watch) -> RunResult:
+    with closing(plan.ending), _reasons_kept(folder):
+        shutil.rmtree(folder.digests_path, ignore_errors=True)
         # A later sitting may bring a larger budget.
         folder.write_recipe(plan.recipe)
         began = folder.manifest().evolve(status="running", message="", replay=plan.replay is not None)
@@ -219,9 +233,10 @@ def _reasons_kept(folder: RunFolder) -> Generator[None]:
     try:
         yield
     except StoppedError as error:
-        _write_down(folder, "stopped", str(error))
-        hint = f"everything is kept: {_way_on(error, folder)}{_at_endpoints(folder)}"
-        raise type(error)(f"{error}\n{hint}") from error
+        hint = f"{error}\neverything is kept: {way_on(error, folder)}"
+        paused = isinstance(error, AwaitingReviewError)
+        _write_down(folder, "paused" if paused else "stopped", hint if paused else str(error))
+        raise type(error)(hint) from error
     except PreflectError as error:
         _write_down(folder, "failed", str(error))
         raise
@@ -234,29 +249,7 @@ def _reasons_kept(folder: RunFolder) -> Generator[None]:
         raise
 
 
-def _at_endpoints(folder: RunFolder) -> str:
-    sent = BatchNotes(folder.batches_path).open_batches()
-    if not sent:
-        return ""
-    requests, batches = sum(len(batch.lines) for batch in sent), "1 batch" if len(sent) == 1 else f"{len(sent)} batches"
-    return f"; left at work at the endpoint, to be picked up then: {batches} ({requests:,} requests)"
-
-
-def _way_on(error: StoppedError, folder: RunFolder) -> str:
-    resume = f"`preflect resume {folder.path}"
-    match error:
-        case BudgetError():
-            return f"go on with {resume} --budget-usd MORE`"
-        case ReplayMissError():
-            return (
-                f"ask the models for what is missing with {resume}`, or bring it from a journal that has it with "
-                f"`preflect journal import FILE --into {folder.path}` and go on with {resume} --replay`"
-            )
-        case _:
-            return f"go on with {resume}`"
-
-
-def _write_down(folder: RunFolder, status: Literal["stopped", "failed"], message: str) -> None:
+def _write_down(folder: RunFolder, status: Literal["stopped", "paused", "failed"], message: str) -> None:
     ended = folder.manifest().evolve(status=status, message=message, finished_at=_now())
     # On a full disk this fails as well, and the first failure is the one to tell of.
     with suppress(OSError, PreflectError):
@@ -279,11 +272,33 @@ def _carry_phases(plan: Plan, folder: RunFolder, watch: Watch, endpoints: Mappin
         folder=folder,
         endpoints=endpoints,
         stop_requested=watch.stop_requested,
-        publish=watch.publish,
+        publish=_preparing(plan, watch.publish),
     )
-    for phase in plan.phases[folder.manifest().phases_done :]:
+    remaining = plan.phases[folder.manifest().phases_done :]
+    _clear(folder, remaining[1:])
+    for phase in remaining:
         plan.runner.carry(phase, sitting)
         folder.write_manifest(folder.manifest().evolve(phases_done=phase.number + 1))
+
+
+def _preparing(plan: Plan, publish: Callable[[Snapshot], None]) -> Callable[[Snapshot], None]:
+    """`publish`, and from the first finished sample on the run's end is prepared."""
+
+    def published(snapshot: Snapshot) -> None:
+        if snapshot.finished:
+            plan.ending.prepare()
+        publish(snapshot)
+
+    return published
+
+
+def _clear(folder: RunFolder, phases: Sequence[Phase]) -> None:
+    """Remove what phases have left that must be run anew: reviews came in for an earlier one."""
+    for phase in phases:
+        last = phase.closing is None and phase == phases[-1]
+        dataset = folder.phase(phase.number, closed=False, last=last)
+        for left in (dataset.folder, dataset.rejected):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _gather_rejections(plan: Plan, folder: RunFolder) -> int:
@@ -298,8 +313,10 @@ def _gather_rejections(plan: Plan, folder: RunFolder) -> int:
 
 def _finish(plan: Plan, folder: RunFolder, input_rejected: int, say: Callable[[str], None]) -> RunResult:
     """Count, export, report; the manifest says `done` when all of it is on disk."""
+    review = plan.review(folder)
+    folder.write_manifest(folder.manifest().evolve(review=review))
     say("writing the training data")
-    exports = plan.export(folder)
+    exports = plan.ending.export(folder)
     with open_journal(folder.journal_path) as journal:
         manifest = folder.manifest().evolve(
             status="done",
@@ -314,6 +331,6 @@ def _finish(plan: Plan, folder: RunFolder, input_rejected: int, say: Callable[[s
             seconds=round(journal.counter("wall_seconds"), 3),
         )
     say("writing the report")
-    plan.report(folder, manifest)
+    plan.ending.report(folder, manifest)
     folder.write_manifest(manifest)
     return RunResult(folder, manifest)

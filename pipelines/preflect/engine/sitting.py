@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -46,12 +46,22 @@ class Sitting:
 
     def streamed(self, phase: Phase) -> Dataset:
         """What the phase's per-sample stages leave."""
-        return self.folder.phase(phase.number, closed=False, last=phase.closing is None and self._is_last(phase))
+        return self._dataset(phase, closed=False, last=phase.closing is None and self._is_last(phase))
 
     def result(self, phase: Phase) -> Dataset:
         """What the phase as a whole leaves."""
-        closed = phase.closing is not None
-        return self.folder.phase(phase.number, closed=closed, last=self._is_last(phase))
+        return self._dataset(phase, closed=phase.closing is not None, last=self._is_last(phase))
+
+    def _dataset(self, phase: Phase, *, closed: bool, last: bool) -> Dataset:
+        # A simulated run is compared with a truth that is whole only at its end.
+        digested = last and not self.plan.simulated
+        return self.folder.phase(
+            phase.number, closed=closed, last=last, on_block=self._keep_digest if digested else None
+        )
+
+    def _keep_digest(self, block: str, samples: Sequence[Sample]) -> None:
+        self.folder.digests_path.mkdir(exist_ok=True)
+        (self.folder.digests_path / block).write_bytes(self.plan.ending.digest(self.plan.recipe, samples))
 
     def _is_last(self, phase: Phase) -> bool:
         return phase.number == len(self.plan.phases) - 1

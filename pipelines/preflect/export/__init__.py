@@ -2,6 +2,19 @@
 
 from preflect.export.check_file import BadRow, CheckFormat, CheckResult, check_file, check_files
 from preflect.export.checks import Problem, RowChecker
-from preflect.export.export import export_run
+from preflect.export.export import export_run, write_export
+from preflect.export.intake import Intake, take
 
-__all__ = ["BadRow", "CheckFormat", "CheckResult", "Problem", "RowChecker", "check_file", "check_files", "export_run"]
+__all__ = [
+    "BadRow",
+    "CheckFormat",
+    "CheckResult",
+    "Intake",
+    "Problem",
+    "RowChecker",
+    "check_file",
+    "check_files",
+    "export_run",
+    "take",
+    "write_export",
+]

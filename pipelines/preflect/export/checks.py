@@ -37,15 +37,23 @@ class Problem:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """By what a row is told from others: digests in hex."""
+
+    row: str
+    preference: tuple[str, str, str] | None = None
+    """Prompt, chosen and rejected, where the row prefers one."""
+
+
 class RowChecker:
     """Checks the rows of one dataset, one after the other; remembers what it needs to see repeats."""
 
     def __init__(self, kind: RowKind, *, max_prompt_chars: int | None = None) -> None:
         self._kind: RowKind = kind
         self._max_prompt_chars = max_prompt_chars
-        self._seen: set[bytes] = set()
-        self._preferred: set[tuple[bytes, bytes, bytes]] = set()
-        self._sides: dict[bytes, str] = {}
+        self._repeats = Repeats()
+        self._sides: dict[str, str] = {}
         self._shapes: dict[str, type] = {}
 
     def check(self, row: Mapping[str, Any], side: str | None = None) -> Problem | None:
@@ -55,17 +63,11 @@ class RowChecker:
         """
         try:
             self._check_shapes(row)
-            prompt, completions = _read(row, self._kind)
-            _check_sides(prompt, completions)
-            self._check_length(prompt)
-            _check_kind(row, self._kind, prompt, completions)
+            prompt, completions = _examined(row, self._kind, self._max_prompt_chars)
             self._check_side(prompt, completions, side)
-            self._check_repeat(prompt, completions)
-            if self._kind == "dpo":
-                self._check_swapped(prompt, completions["chosen"], completions["rejected"])
         except RowProblemError as problem:
             return Problem(problem.reason, problem.detail)
-        return None
+        return self._repeats.check(_fingerprint(self._kind, prompt, completions))
 
     def _check_shapes(self, row: Mapping[str, Any]) -> None:
         for name in ("messages", "text", "prompt", "completion", "chosen", "rejected"):
@@ -75,11 +77,6 @@ class RowChecker:
                 if not isinstance(value, shape):
                     raise RowProblemError("mixed_types", f"{name} is text in one row and a list in another")
 
-    def _check_length(self, prompt: Sequence[Turn]) -> None:
-        chars = sum(len(turn.content) for turn in prompt)
-        if self._max_prompt_chars is not None and chars > self._max_prompt_chars:
-            raise RowProblemError("prompt_too_long", f"{chars} characters, {self._max_prompt_chars} at most")
-
     def _check_side(self, prompt: Sequence[Turn], completions: Mapping[str, Sequence[Turn]], side: str | None) -> None:
         if side is None:
             return
@@ -87,22 +84,58 @@ class RowChecker:
         if first != side:
             raise RowProblemError("in_both_splits", f"a row of {first} has the same prompt")
 
-    def _check_repeat(self, prompt: Sequence[Turn], completions: Mapping[str, Sequence[Turn]]) -> None:
-        digest = _digest([prompt, *completions.values()])
-        if digest in self._seen:
-            raise RowProblemError("duplicate_row", "an earlier row is the same")
-        self._seen.add(digest)
 
-    def _check_swapped(self, prompt: Sequence[Turn], chosen: Sequence[Turn], rejected: Sequence[Turn]) -> None:
-        asked, better, worse = (_digest([turns]) for turns in (prompt, chosen, rejected))
-        if (asked, worse, better) in self._preferred:
-            raise RowProblemError("swapped_completions", "an earlier row of this prompt prefers them the other way")
-        self._preferred.add((asked, better, worse))
+class Repeats:
+    """Sees what only a row's predecessors can show."""
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+        self._preferred: set[tuple[str, str, str]] = set()
+
+    def check(self, row: Fingerprint) -> Problem | None:
+        """What's wrong with the row after those before it, None if nothing is."""
+        if row.row in self._seen:
+            return Problem("duplicate_row", "an earlier row is the same")
+        self._seen.add(row.row)
+        if row.preference:
+            asked, better, worse = row.preference
+            if (asked, worse, better) in self._preferred:
+                return Problem("swapped_completions", "an earlier row of this prompt prefers them the other way")
+            self._preferred.add((asked, better, worse))
+        return None
 
 
-def _digest(sides: Iterable[Sequence[Turn]]) -> bytes:
+def inspected(row: Mapping[str, Any], kind: RowKind, *, max_prompt_chars: int | None = None) -> Fingerprint | Problem:
+    """What's wrong with the row by itself; where nothing is, by what `Repeats` knows it."""
+    try:
+        return _fingerprint(kind, *_examined(row, kind, max_prompt_chars))
+    except RowProblemError as problem:
+        return Problem(problem.reason, problem.detail)
+
+
+def _examined(
+    row: Mapping[str, Any], kind: RowKind, max_prompt_chars: int | None
+) -> tuple[list[Turn], dict[str, list[Turn]]]:
+    """The row's prompt and completions. Raises: RowProblemError: it isn't fit by itself."""
+    prompt, completions = _read(row, kind)
+    _check_sides(prompt, completions)
+    chars = sum(len(turn.content) for turn in prompt)
+    if max_prompt_chars is not None and chars > max_prompt_chars:
+        raise RowProblemError("prompt_too_long", f"{chars} characters, {max_prompt_chars} at most")
+    _check_kind(row, kind, prompt, completions)
+    return prompt, completions
+
+
+def _fingerprint(kind: RowKind, prompt: Sequence[Turn], completions: Mapping[str, Sequence[Turn]]) -> Fingerprint:
+    row = _digest([prompt, *completions.values()])
+    if kind != "dpo":
+        return Fingerprint(row)
+    return Fingerprint(row, (_digest([prompt]), _digest([completions["chosen"]]), _digest([completions["rejected"]])))
+
+
+def _digest(sides: Iterable[Sequence[Turn]]) -> str:
     text = json.dumps([[(turn.role, turn.content, turn.calls) for turn in side] for side in sides])
-    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def _read(row: Mapping[str, Any], kind: RowKind) -> tuple[list[Turn], dict[str, list[Turn]]]:

@@ -4,29 +4,42 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 import orjson
 
-from preflect.export.checks import Problem, RowChecker
+from preflect.export.checks import Fingerprint, Problem, Repeats
+from preflect.export.intake import Intake, take
 from preflect.export.parquet import write_rows
-from preflect.export.rows import Kind, Unfit, rows_of
+from preflect.export.rows import Kind
 from preflect.export.split import Split
-from preflect.export.trl import columns_of, shapes_of, uses_tools
+from preflect.export.trl import shapes_of
 from preflect.files import written_together
-from preflect.schemas import ExportCounts, ExportSpec, Row, Sample
+from preflect.schemas import ExportCounts, ExportSpec, Sample
 
-_SIDES = ("train", "test")
+_SIDES: Final = ("train", "test")
+_AT_ONCE: Final = 256
 
 
 def export_run(samples: Iterable[Sample], out: Path, spec: ExportSpec, seed: int) -> tuple[ExportCounts, ...]:
+    """As `write_export`, of samples that are read once and not kept."""
+    return write_export(_taken(iter(samples), spec), out, spec, seed)
+
+
+def _taken(samples: Iterator[Sample], spec: ExportSpec) -> Iterator[Intake]:
+    while (intake := take(islice(samples, _AT_ONCE), spec)).samples:
+        yield intake
+
+
+def write_export(intakes: Iterable[Intake], out: Path, spec: ExportSpec, seed: int) -> tuple[ExportCounts, ...]:
     """Write `{sft,dpo,rft}/{train,test}.parquet` and `refused.jsonl` below `out`, all of them or none.
 
-    A side without rows has no file. The samples are read once and not kept; rows stay in their order. No instruction
-    stands on both sides of the split. The same samples, options and seed give the same bytes.
+    A side without rows has no file. Rows stay in their order. No instruction stands on both sides of the split. The
+    same samples, options and seed give the same bytes, however they were taken in.
     """
     out.mkdir(parents=True, exist_ok=True)
     refused = out / "refused.jsonl"
@@ -35,56 +48,59 @@ def export_run(samples: Iterable[Sample], out: Path, spec: ExportSpec, seed: int
         split = Split(spec.test_fraction, seed)
         with ExitStack() as files:
             refusals = files.enter_context(to[refused].open("wb"))
-            kinds = [
-                _OneKind(kind, files.enter_context((Path(spool) / kind).open("w+b")), refusals, spec)
+            kinds: dict[Kind, _OneKind] = {
+                kind: _OneKind(kind, files.enter_context((Path(spool) / kind).open("w+b")), refusals)
                 for kind in spec.kinds
-            ]
-            for sample in samples:
-                key = split.add(sample)
-                for kind in kinds:
-                    kind.take(sample, key)
-        return tuple(kind.write(Path(spool), out, to, split) for kind in kinds)
+            }
+            for intake in intakes:
+                _put(intake, kinds, split)
+        return tuple(kind.write(Path(spool), out, to, split) for kind in kinds.values())
+
+
+def _put(intake: Intake, kinds: Mapping[Kind, _OneKind], split: Split) -> None:
+    lines = iter(intake.lines)
+    for sample_id, keys, results in intake.samples:
+        split.add(sample_id, keys)
+        for kind, found in results:
+            if isinstance(found, Problem):
+                kinds[kind].refuse(sample_id, found)
+            else:
+                kinds[kind].keep(sample_id, found, next(lines))
+    for kind in intake.with_tools:
+        kinds[kind].with_tools = True
+    for kind in intake.simulated:
+        kinds[kind].simulated = True
 
 
 class _OneKind:
     """The rows of one kind on their way: kept on disk until all samples are in and the split is known."""
 
-    def __init__(self, kind: Kind, spool: BinaryIO, refusals: BinaryIO, spec: ExportSpec) -> None:
+    def __init__(self, kind: Kind, spool: BinaryIO, refusals: BinaryIO) -> None:
         self._kind: Kind = kind
         self._spool = spool
         self._refusals = refusals
-        self._checker = RowChecker(kind, max_prompt_chars=spec.max_prompt_chars)
+        self._repeats = Repeats()
         self._refused = Counter[str]()
-        self._with_tools = False
-        self._simulated = False
+        self.with_tools = False
+        self.simulated = False
 
-    def take(self, sample: Sample, key: str) -> None:
-        """Keep each of the sample's rows, or the reason why it's refused."""
-        for row in rows_of(sample, self._kind):
-            if isinstance(row, Unfit):
-                self._refuse(sample, Problem(row.reason, row.detail))
-            else:
-                self._keep(sample, key, row)
+    def keep(self, sample_id: str, row: Fingerprint, line: bytes) -> None:
+        """Keep a row, unless an earlier one speaks against it."""
+        if problem := self._repeats.check(row):
+            self.refuse(sample_id, problem)
+        else:
+            self._spool.write(orjson.dumps(sample_id) + b"\t" + line + b"\n")
 
-    def _keep(self, sample: Sample, key: str, row: Row) -> None:
-        columns = columns_of(row)
-        problem = self._checker.check(columns)
-        if problem is not None:
-            self._refuse(sample, problem)
-            return
-        self._with_tools |= uses_tools(columns)
-        self._simulated |= row.simulated
-        self._spool.write(orjson.dumps([key, columns]) + b"\n")
-
-    def _refuse(self, sample: Sample, problem: Problem) -> None:
+    def refuse(self, sample_id: str, problem: Problem) -> None:
+        """Write down why there is no row."""
         self._refused[problem.reason] += 1
-        line = {"sample_id": sample.id, "kind": self._kind, "reason": problem.reason, "detail": problem.detail}
+        line = {"sample_id": sample_id, "kind": self._kind, "reason": problem.reason, "detail": problem.detail}
         self._refusals.write(orjson.dumps(line) + b"\n")
 
     def write(self, spool: Path, out: Path, to: dict[Path, Path], split: Split) -> ExportCounts:
         """Write both sides; one without rows has no file, since `datasets` can't load a folder with an empty one."""
-        shapes = shapes_of(self._kind, with_tools=self._with_tools)
-        note = {"kind": self._kind, "format": "trl", "simulated": self._simulated}
+        shapes = shapes_of(self._kind, with_tools=self.with_tools)
+        note = {"kind": self._kind, "format": "trl", "simulated": self.simulated}
         rows = self._divide(spool, split)
         for side in filter(rows.get, _SIDES):
             write_rows(to[out / self._kind / f"{side}.parquet"], self._side(spool, side), shapes, note)
@@ -98,9 +114,9 @@ class _OneKind:
             lines = files.enter_context((spool / self._kind).open("rb"))
             sides = {side: files.enter_context(self._side(spool, side).open("wb")) for side in _SIDES}
             for line in lines:
-                key, columns = orjson.loads(line)
-                side = "test" if split.is_test(key) else "train"
-                sides[side].write(orjson.dumps(columns) + b"\n")
+                sample_id, _, columns = line.partition(b"\t")
+                side = "test" if split.is_test(orjson.loads(sample_id)) else "train"
+                sides[side].write(columns)
                 counts[side] += 1
         return counts
 

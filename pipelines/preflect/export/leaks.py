@@ -39,7 +39,7 @@ def leaked_token(role: str, content: str) -> str | None:
     """A special token of a chat template, or in an answer a tag of the reflection format."""
     found = (
         _TOKENS.search(content)
-        or _LOOKALIKES.search(_without_markup(content))
+        or (_LOOKALIKES.search(content) and _LOOKALIKES.search(_without_markup(content)))
         or (_REFLECTION_TAGS.search(content) if role == "assistant" else None)
     )
     return found.group() if found else None

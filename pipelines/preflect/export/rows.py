@@ -34,15 +34,22 @@ def rows_of(sample: Sample, kind: Kind) -> Sequence[Row | Unfit]:
 def sft_row(sample: Sample) -> SftRow | Unfit | None:
     """The final instruction with the best response known to it, never one that its grader found wrong.
 
-    The best known: the chosen one of the last pair, else the response that goes on, else one that its grader passed.
+    The best known: the chosen one of the last pair, else one that people prefer, an edit of theirs before all, else the
+    response that goes on, else one that its grader passed; never one that people find bad, nor one in its place of
+    which nothing better is known.
     """
     instruction, candidates = _known_best(sample)
     if not candidates:
         return None
     grades = {grade.response_id: grade.score for grade in sample.grades if grade.score is not None}
-    first, *_ = candidates
+    first: Response | None = candidates[0]
     right = [response for response in candidates if grades.get(response.id, 0.0) >= 1.0]
-    response = first if first.id not in grades else next(iter(right), None)
+    bad = {response_id for v in sample.verdicts if v.unusable for response_id in (v.better_id, v.worse_id)}
+    if first.id in bad:
+        first = next((r for r in candidates if r.id not in bad and (r in right or _is_vouched_for(sample, r))), None)
+    if first is None:
+        return Unfit("judged_bad", "people find the response that would be trained on bad")
+    response = first if first.id not in grades else next((r for r in right if r.id not in bad), None)
     if response is None:
         return Unfit("known_wrong", "every response that could be trained on fails its grader")
     return SftRow(messages=(*instruction.prompt, *response.as_messages()), **_origin(sample))
@@ -54,8 +61,17 @@ def _known_best(sample: Sample) -> tuple[Instruction, list[Response]]:
         pair = sample.pairs[-1]
         return sample.instruction_of(pair.instruction_id), [sample.response_of(pair.chosen_id)]
     first = sample.response
-    others = sample.responses_to(sample.instruction.id)
-    return sample.instruction, [first, *(other for other in others if other != first)] if first else []
+    if first is None:
+        return sample.instruction, []
+    others = (other for other in sample.responses_to(sample.instruction.id) if other != first)
+    return sample.instruction, sorted(
+        [first, *others], key=lambda r: (r.origin != "human", not _is_vouched_for(sample, r))
+    )
+
+
+def _is_vouched_for(sample: Sample, response: Response) -> bool:
+    """Whether people put it above another one, or wrote it."""
+    return any(v.better_id == response.id for v in sample.verdicts if v.source == "human" and not v.tie)
 
 
 def dpo_rows(sample: Sample) -> list[DpoRow]:
@@ -73,10 +89,17 @@ def dpo_rows(sample: Sample) -> list[DpoRow]:
     ]
 
 
-def rft_row(sample: Sample) -> RftRow | None:
-    """The final instruction with its grader, else the seed with its own: a rewrite may have none."""
-    for instruction in (sample.instruction, sample.seed):
-        if instruction.grader is not None:
+def rft_row(sample: Sample) -> RftRow | Unfit | None:
+    """The final instruction with its grader, else the seed with its own: a rewrite may have none.
+
+    With the reference answer that people gave it; unfit where they refute it and know no other.
+    """
+    for asked in (sample.instruction, sample.seed):
+        if asked.grader is not None:
+            instruction = sample.checked(asked)
+            if instruction is None:
+                return Unfit("reference_refuted", "people find the reference answer wrong, and agree on no other")
+            assert instruction.grader is not None
             return RftRow(
                 prompt=instruction.prompt,
                 reference_answer=instruction.reference_answer,

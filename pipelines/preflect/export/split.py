@@ -22,11 +22,9 @@ class Split:
         self._seed = seed
         self._parents: dict[str, str] = {}
 
-    def add(self, sample: Sample) -> str:
-        """Take the sample in; the key by which to ask for its side when all are in."""
-        keys = [sample.id, *map(_text_key, sample.instructions)]
-        self._join(keys)
-        return sample.id
+    def add(self, sample_id: str, keys: Iterable[str]) -> None:
+        """Take a sample in, with the keys of its instructions; when all are in, its id tells its side."""
+        self._join([sample_id, *keys])
 
     def is_test(self, key: str) -> bool:
         """Whether the group of this key is tested on. Raises: KeyError for a key that was never given out."""
@@ -47,6 +45,11 @@ class Split:
             self._parents[key] = self._parents[parent]
             key, parent = parent, self._parents[parent]
         return parent
+
+
+def keys_of(sample: Sample) -> tuple[str, ...]:
+    """One key to each of the sample's instructions; those that read alike have the same."""
+    return tuple(map(_text_key, sample.instructions))
 
 
 def _text_key(instruction: Instruction) -> str:

@@ -9,10 +9,9 @@ from preflect.errors import RecipeError
 from preflect.recipes.locate import KeyPath, Source
 from preflect.recipes.nearest import did_you_mean, listed
 from preflect.schemas import ChatModelSpec, ModelSpec, OpenAIModel, PairStage, Recipe
-from preflect.schemas.stages import AnyStage, FilterStage, SelectInstruction, SelectResponse, SelfInstruct
+from preflect.schemas.stages import AnyStage, ReviewStage, SelectInstruction, SelectResponse, SelfInstruct, StudentStage
 
 _SELECTIONS: Final = (SelectInstruction, SelectResponse)
-_STUDENT_STAGES: Final = (*_SELECTIONS, FilterStage)
 _CHAT_ONLY: Final = ("concurrency", "rpm", "tpm", "limit", "hedge_after_s", "timeout_s")
 _PAIR_NEEDS: Final = {
     "best_worst": ("judge_aspects", "grade"),
@@ -56,8 +55,9 @@ def _limit_faults(recipe: Recipe) -> Iterator[tuple[KeyPath, str]]:
 
 def _model_faults(recipe: Recipe, index: int) -> Iterator[tuple[KeyPath, str]]:
     stage = recipe.stages[index]
-    students = isinstance(stage, _STUDENT_STAGES)
+    students = isinstance(stage, StudentStage)
     fitting = [name for name, spec in recipe.models.items() if isinstance(spec, ChatModelSpec) != students]
+    yield from _repeated(stage, index)
     for path, name in _named_models(stage, index):
         text = f"stage '{stage.stage}' names model '{name}', which "
         if name not in recipe.models:
@@ -70,20 +70,31 @@ def _model_faults(recipe: Recipe, index: int) -> Iterator[tuple[KeyPath, str]]:
 
 
 def _named_models(stage: AnyStage, index: int) -> Iterator[tuple[KeyPath, str]]:
-    several = "models" in stage.model_fields_set and stage.model_names
+    several = next((key for key in ("models", "students") if getattr(stage, key, ())), None)
     for number, name in enumerate(stage.model_names):
-        yield ("stages", str(index), *(("models", str(number)) if several else ("model",))), name
+        yield ("stages", str(index), *((several, str(number)) if several else ("model",))), name
+
+
+def _repeated(stage: AnyStage, index: int) -> Iterator[tuple[KeyPath, str]]:
+    names = stage.model_names if isinstance(stage, StudentStage) else ()
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            path = ("stages", str(index), "students", str(number))
+            yield path, f"stage '{stage.stage}' names student '{name}' twice; leave one out"
 
 
 def _wrong_sort(spec: ModelSpec, students: bool, fitting: list[str]) -> str:
     wanted, is_now = ("a student", "a chat model") if students else ("a chat model", "a student")
-    kinds = "kind: ppm, transformers or prompt-logprobs" if students else "kind: openai or kind: sim"
+    kinds = "kind: ppm, transformers, onnx or prompt-logprobs" if students else "kind: openai or kind: sim"
     right = f"those defined are {listed(fitting)}" if fitting else f"define one under models: with {kinds}"
     return f"is {is_now} (kind: {spec.kind}); the stage needs {wanted}, {right}"
 
 
 def _order_faults(recipe: Recipe, index: int, has_response: bool, where: Source) -> Iterator[tuple[KeyPath, str]]:
     stage, path = recipe.stages[index], ("stages", str(index))
+    if isinstance(stage, ReviewStage) and (first := _first_review(recipe)) != index:
+        line = where.line(("stages", str(first)))
+        yield path, f"there is a stage 'review' on line {line} already; a run is reviewed once, leave one of them out"
     start = _counts_from(recipe, index)
     before = [s.stage for s in recipe.stages[start:index]]
     given = {*before, "response"} if has_response and not _made_anew(recipe, index) else {*before}
@@ -98,6 +109,10 @@ def _order_faults(recipe: Recipe, index: int, has_response: bool, where: Source)
             )
 
 
+def _first_review(recipe: Recipe) -> int:
+    return next(i for i, stage in enumerate(recipe.stages) if isinstance(stage, ReviewStage))
+
+
 def _later(recipe: Recipe, index: int, group: tuple[str, ...], where: Source) -> str:
     """Where the missing stage stands instead."""
     for i, stage in enumerate(recipe.stages[index + 1 :], start=index + 1):
@@ -107,6 +122,8 @@ def _later(recipe: Recipe, index: int, group: tuple[str, ...], where: Source) ->
 
 
 def _needs(stage: AnyStage) -> tuple[tuple[str, ...], ...]:
+    if isinstance(stage, ReviewStage) and stage.kind == "rft":
+        return ()
     own = tuple(tuple(sorted(group)) for group in stage.needs)
     return (*own, _PAIR_NEEDS[stage.strategy]) if isinstance(stage, PairStage) else own
 

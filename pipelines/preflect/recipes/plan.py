@@ -20,6 +20,7 @@ from preflect.adapters.shipped import shipped
 from preflect.adapters.sim_process import simulated_endpoint
 from preflect.engine.local import LocalRunner
 from preflect.engine.plan import Connected, Phase, Plan, Runner, Wiring
+from preflect.engine.review_folder import ReviewFolder
 from preflect.engine.run_folder import RunFolder
 from preflect.engine.running import WAY_TO_A_MODEL
 from preflect.errors import DataError, RecipeError
@@ -31,7 +32,7 @@ from preflect.recipes.prices import with_prices
 from preflect.recipes.read import LoadedRecipe, load_recipe
 from preflect.recipes.students import check_students
 from preflect.recipes.telemetry import notes_on_telemetry, run_exported
-from preflect.schemas import Manifest, OpenAIModel, Recipe, SimModel
+from preflect.schemas import Manifest, OpenAIModel, Recipe, ReviewCounts, SimModel
 
 ENTRY: Final = "preflect.recipes.plan:plan_of_run"
 
@@ -177,7 +178,6 @@ def _changes(plan: Plan, manifest: Manifest) -> Iterator[str]:
 
 def _plan(recipe: Recipe, rows: int, sha256: str, *, simulated: bool, replay: Path | None) -> Plan:
     runner: Runner = LocalRunner() if recipe.engine == "local" else DistilabelRunner()
-    ending = Ending()
     return Plan(
         recipe=recipe,
         input_rows=min(rows, recipe.input.limit or rows),
@@ -187,8 +187,8 @@ def _plan(recipe: Recipe, rows: int, sha256: str, *, simulated: bool, replay: Pa
         services=partial(_services, recipe, replay is not None),
         runner=runner,
         entry=ENTRY,
-        export=ending.export,
-        report=ending.report,
+        ending=Ending(),
+        review=_reviewed,
         prompts=_prompts(recipe),
         replay=replay,
         simulated=simulated or any(isinstance(model, SimModel) for model in recipe.models.values()),
@@ -200,6 +200,14 @@ def _connect(recipe: Recipe, phase: Phase, wiring: Wiring) -> AbstractAsyncConte
     from preflect.recipes.stages import connect  # noqa: PLC0415
 
     return connect(recipe, phase, wiring)
+
+
+def _reviewed(folder: RunFolder) -> ReviewCounts | None:
+    if ReviewFolder(folder).queue() is None:
+        return None
+    from preflect.recipes.review_figures import count_reviews  # noqa: PLC0415  # few runs are reviewed
+
+    return count_reviews(folder)
 
 
 def _prompts(recipe: Recipe) -> dict[str, str]:

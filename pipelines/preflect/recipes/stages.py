@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import TypedDict
@@ -12,12 +12,14 @@ from preflect.adapters.reachability import secret_of
 from preflect.adapters.replay import ReplayedChat
 from preflect.adapters.sim_process import simulated_name
 from preflect.engine.plan import Connected, Phase, Wiring, stage_names
+from preflect.engine.run_folder import RunFolder
 from preflect.ports import CallMeter, CallStore, ChatModel, Gate, Purse, Stage, Student, WholeSetStage
+from preflect.recipes.admission import admission_of, scoring_students, threshold_of
 from preflect.recipes.students import build_embedder, build_student
 from preflect.recipes.telemetry import calls_exported
-from preflect.schemas import ChatModelSpec, OpenAIModel, PpmStudent, Recipe
+from preflect.schemas import ChatModelSpec, OpenAIModel, Recipe
 from preflect.schemas import stages as spec
-from preflect.scoring import ScoreMetric
+from preflect.scoring.voting import Voter
 from preflect.stages.grade import Grade
 from preflect.stages.judge_aspects import JudgeAspects
 from preflect.stages.pair import Pair
@@ -58,12 +60,14 @@ async def connect(recipe: Recipe, phase: Phase, wiring: Wiring) -> AsyncGenerato
 async def _opened(recipe: Recipe, phase: Phase, wiring: Wiring) -> AsyncGenerator[Connected]:
     places = (*phase.stages, *(() if phase.closing is None else (phase.closing,)))
     used = {name for place in places for name in recipe.stages[place].model_names}
+    if phase.closing is not None and isinstance(recipe.stages[phase.closing], spec.ReviewStage):
+        used |= {*scoring_students(recipe)}
     chat = {n: m for n, m in recipe.models.items() if n in used and isinstance(m, ChatModelSpec)}
     students = {n: build_student(m) for n, m in recipe.models.items() if n in used and not isinstance(m, ChatModelSpec)}
     async with _open_models(recipe, chat, wiring) as open_models:
         models = Models(open_models, students)
         names = stage_names(recipe)
-        closing = None if phase.closing is None else whole_set_stage(recipe, phase.closing, models)
+        closing = None if phase.closing is None else whole_set_stage(recipe, phase.closing, models, wiring.folder)
         yield Connected(tuple(per_sample_stage(recipe, p, names[p], models) for p in phase.stages), closing)
 
 
@@ -134,19 +138,25 @@ def per_sample_stage(  # noqa: PLR0911  (one return a stage)
                 name=name, teacher=models.chat[s.model], temperature=s.temperature, max_tokens=s.max_tokens
             )
         case spec.SelectInstruction() as s:
-            return SelectInstruction(name=name, student=models.students[s.model], metric=s.metric)
+            first, *others = _voters(recipe, s, models)
+            return SelectInstruction(
+                name=name, student=first.student, others=tuple(others), model=first.name, metric=s.metric
+            )
         case spec.ReflectResponse() as s:
             return ReflectResponse(
                 name=name, teacher=models.chat[s.model], temperature=s.temperature, max_tokens=s.max_tokens
             )
         case spec.SelectResponse() as s:
+            first, *others = _voters(recipe, s, models)
             return SelectResponse(
                 name=name,
-                student=models.students[s.model],
+                student=first.student,
+                others=tuple(others),
+                model=first.name,
                 mode=s.mode,
                 metric=s.metric,
-                threshold=_threshold(recipe, s, s.metric),
-                reverse_threshold=_threshold(recipe, s, "r_ifd_ppl"),
+                threshold=first.threshold,
+                reverse_threshold=first.reverse_threshold,
             )
         case spec.JudgeAspects() as s:
             return JudgeAspects(
@@ -164,14 +174,16 @@ def per_sample_stage(  # noqa: PLR0911  (one return a stage)
             raise AssertionError(f"{other.stage} is a whole-set stage")
 
 
-def _threshold(recipe: Recipe, stage: spec.SelectResponse, metric: ScoreMetric) -> float:
-    """What the stage says, or else its student, or else 1."""
-    student = recipe.models[stage.model]
-    own = student.thresholds.get(metric, 1.0) if isinstance(student, PpmStudent) else 1.0
-    return own if stage.threshold is None else stage.threshold
+def _voters(recipe: Recipe, stage: spec.StudentStage, models: Models) -> Iterator[Voter]:
+    for name in stage.model_names:
+        voter = Voter(name=name, student=models.students[name])
+        if isinstance(stage, spec.SelectResponse):
+            forward, reverse = (threshold_of(recipe.models[name], stage, m) for m in (stage.metric, "r_ifd_ppl"))
+            voter = replace(voter, threshold=forward, reverse_threshold=reverse)
+        yield voter
 
 
-def whole_set_stage(recipe: Recipe, place: int, models: Models) -> WholeSetStage:
+def whole_set_stage(recipe: Recipe, place: int, models: Models, folder: RunFolder) -> WholeSetStage:
     """The whole-set stage at this place of the recipe."""
     name = stage_names(recipe)[place]
     match recipe.stages[place]:
@@ -200,6 +212,14 @@ def whole_set_stage(recipe: Recipe, place: int, models: Models) -> WholeSetStage
             from preflect.curation.filter_stage import FilterSamples  # noqa: PLC0415
 
             chosen = Filter(by=s.by, keep=s.keep, pool=s.pool, embedder=build_embedder(s.embeddings))
-            return FilterSamples(name=name, student=models.students[s.model], filter=chosen)
+            first, *others = _voters(recipe, s, models)
+            return FilterSamples(
+                name=name, student=first.student, others=tuple(others), model=first.name, filter=chosen
+            )
+        case spec.ReviewStage():
+            from preflect.recipes.review_answers import answered_of  # noqa: PLC0415  # few runs are reviewed
+            from preflect.review.take_back import TakeBack  # noqa: PLC0415
+
+            return TakeBack(name=name, answered=answered_of(folder), admission=admission_of(recipe, models.students))
         case other:
             raise AssertionError(f"{other.stage} is a per-sample stage")

@@ -9,10 +9,18 @@ from pydantic import TypeAdapter, ValidationError
 from preflect.errors import InputError, MissingPartError
 from preflect.ports import Embedder, Student
 from preflect.recipes.locate import Source
-from preflect.schemas import ModelSpec, PpmStudent, PromptLogprobsStudent, Recipe, StudentSpec, TransformersStudent
+from preflect.schemas import (
+    ModelSpec,
+    OnnxStudent,
+    PpmStudent,
+    PromptLogprobsStudent,
+    Recipe,
+    StudentSpec,
+    TransformersStudent,
+)
 
 _SPEC: Final[TypeAdapter[StudentSpec]] = TypeAdapter(StudentSpec)
-_KINDS: Final = "ppm, transformers:FOLDER, transformers:ORG/NAME, vllm:URL or sglang:URL"
+_KINDS: Final = "ppm, transformers:FOLDER, transformers:ORG/NAME, onnx:DIR, vllm:URL or sglang:URL"
 _SERVERS: Final = frozenset({"vllm", "sglang"})
 
 
@@ -30,7 +38,7 @@ def parse_student(
     Raises: InputError: an unknown kind, a missing model, or an option that this kind does not have.
     """
     kind, _, model = text.partition(":")
-    if kind not in {"ppm", "transformers", *_SERVERS} or (kind == "ppm") == bool(model):
+    if kind not in {"ppm", "transformers", "onnx", *_SERVERS} or (kind == "ppm") == bool(model):
         raise InputError(f"student {text!r} is not one of {_KINDS}")
     named = {"kind": kind, "model": model or None}
     if kind in _SERVERS:
@@ -56,6 +64,10 @@ def build_student(spec: StudentSpec) -> Student:
         from preflect.adapters.prompt_logprobs import PromptLogprobsScorer  # noqa: PLC0415  # most runs have no use
 
         return PromptLogprobsScorer(spec)
+    if isinstance(spec, OnnxStudent):
+        from preflect.adapters.onnx import OnnxScorer  # noqa: PLC0415  # its libraries are an extra
+
+        return OnnxScorer(spec)
     from preflect.adapters.transformers import TransformersScorer  # noqa: PLC0415  # its libraries are an extra
 
     return TransformersScorer(spec)
@@ -100,6 +112,10 @@ def _check(model: ModelSpec) -> None:
         from preflect.adapters.transformers import check_transformers  # noqa: PLC0415  # its libraries are an extra
 
         check_transformers(model)
+    elif isinstance(model, OnnxStudent):
+        from preflect.adapters.onnx import check_onnx  # noqa: PLC0415  # its libraries are an extra
+
+        check_onnx(model)
     elif isinstance(model, PromptLogprobsStudent):
         from preflect.adapters.prompt_logprobs import check_prompt_logprobs  # noqa: PLC0415  # most runs have no use
 

@@ -1,6 +1,6 @@
-"""The report's plots as inline SVG, in colours that the page's style sheet sets for light and dark.
+"""The report's plots as Vega-Lite specifications, in colours that the page's style sheet sets for light and dark.
 
-They are drawn by Vega-Lite, whose specifications are written here as they are: a library that writes them would take
+They are written here as they are: a library that writes them would take
 more time and memory than the drawing.
 """
 
@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import floor
-from threading import Thread
 from typing import Any, Final
 
-import vl_convert
-from markupsafe import Markup
+Specification = dict[str, Any]
 
 WIDTH: Final = 300
 HEIGHT: Final = 150
@@ -46,18 +44,12 @@ _THEME: Final[dict[str, Any]] = {
 STEPS: Final = tuple(f"var(--step-{step})" for step in range(1, 6))
 
 
-def warm_up() -> None:
-    """Start the engine that draws, which takes a second, in a thread beside other work."""
-    smallest: dict[str, Any] = {"data": {"values": []}, "mark": "bar"}
-    Thread(target=vl_convert.vegalite_to_svg, args=(smallest,), name="preflect-charts").start()
-
-
 @dataclass(frozen=True, slots=True)
 class Plot:
     """A drawing, what it shows in words, and its numbers for those who cannot or will not look."""
 
     title: str
-    svg: Markup
+    drawing: Specification
     summary: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -113,7 +105,9 @@ def _bins(values: Sequence[float], width: float, first: int, last: int, shift: f
     return tuple(Bin(start, start + width, count) for start, count in zip(starts, counts, strict=True))
 
 
-def histogram(series: Mapping[str, Sequence[Bin]], *, x_title: str, y_title: str, mark: float | None = None) -> Markup:
+def histogram(
+    series: Mapping[str, Sequence[Bin]], *, x_title: str, y_title: str, mark: float | None = None
+) -> Specification:
     """Overlaid histograms, and a dashed line at `mark`."""
     rows = [
         {"start": b.start, "end": b.end, "count": b.count, "series": name}
@@ -132,10 +126,10 @@ def histogram(series: Mapping[str, Sequence[Bin]], *, x_title: str, y_title: str
         },
     }
     layers = [bars] if mark is None else [bars, _rule(mark)]
-    return _svg({"layer": layers, "width": WIDTH, "height": HEIGHT})
+    return _themed({"layer": layers, "width": WIDTH, "height": HEIGHT})
 
 
-def shares(rows: Sequence[Mapping[str, Any]], *, levels: Sequence[str], x_title: str) -> Markup:
+def shares(rows: Sequence[Mapping[str, Any]], *, levels: Sequence[str], x_title: str) -> Specification:
     """One bar to each `row`, divided by the share of each of the levels, from the lowest to the highest."""
     encoding = {
         "x": _number("count", x_title, axis={"format": "%", "tickCount": 4}, stack="normalize"),
@@ -144,10 +138,27 @@ def shares(rows: Sequence[Mapping[str, Any]], *, levels: Sequence[str], x_title:
         "order": {"field": "place", "type": "quantitative"},
     }
     bars = {**_bars(rows, stroke="var(--card)", strokeWidth=1), "encoding": encoding}
-    return _svg({**bars, "width": 1.2 * WIDTH, "height": {"step": 24}})
+    return _themed({**bars, "width": 1.2 * WIDTH, "height": {"step": 24}})
 
 
-def funnel(rows: Sequence[Mapping[str, Any]]) -> Markup:
+def intervals(rows: Sequence[Mapping[str, Any]], *, x_title: str, mark: float) -> Specification:
+    """One line to each `row`, from `low` to `high` with a dot at `value`, and a dashed line at `mark`."""
+    at = _rows_of("row", {"labelLimit": 210, "minExtent": 180})
+    data = {"values": rows}
+    line = {
+        "data": data,
+        "mark": {"type": "rule", "color": SERIES[0], "strokeWidth": 2},
+        "encoding": {"x": _number("low", x_title, axis={"tickCount": 6}), "x2": {"field": "high"}, "y": at},
+    }
+    dot = {
+        "data": data,
+        "mark": {"type": "point", "filled": True, "size": 60, "color": SERIES[0], "opacity": 1},
+        "encoding": {"x": _number("value", x_title), "y": at},
+    }
+    return _themed({"layer": [line, dot, _rule(mark)], "width": 1.2 * WIDTH, "height": {"step": 24}})
+
+
+def funnel(rows: Sequence[Mapping[str, Any]]) -> Specification:
     """One bar to each stage, divided into what went on and what was rejected."""
     encoding = {
         "x": _number("count", "samples", axis={"format": ",d", "tickMinStep": 1}),
@@ -155,7 +166,7 @@ def funnel(rows: Sequence[Mapping[str, Any]]) -> Markup:
         "color": _colour("kind", ["went on", "rejected"], (SERIES[0], "var(--lost)")),
         "order": {"field": "place", "type": "quantitative"},
     }
-    return _svg({**_bars(rows), "encoding": encoding, "width": 1.4 * WIDTH, "height": {"step": 24}})
+    return _themed({**_bars(rows), "encoding": encoding, "width": 1.4 * WIDTH, "height": {"step": 24}})
 
 
 def _bars(rows: Sequence[Mapping[str, Any]], **style: Any) -> dict[str, Any]:
@@ -181,8 +192,5 @@ def _rule(at: float) -> dict[str, Any]:
     return {"data": {"values": [{"at": at}]}, "mark": mark, "encoding": {"x": {"field": "at", "type": "quantitative"}}}
 
 
-def _svg(specification: dict[str, Any]) -> Markup:
-    # No data is ever fetched: the numbers are in the specification.
-    drawing = vl_convert.vegalite_to_svg(specification, config=_THEME, allowed_base_urls=[])
-    # The figure around it carries the accessible name; the drawing's own parts would be read as noise.
-    return Markup(drawing.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1))  # noqa: S704
+def _themed(specification: Specification) -> Specification:
+    return {**specification, "config": _THEME}

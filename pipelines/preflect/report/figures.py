@@ -31,7 +31,7 @@ def funnel_plot(manifest: Manifest) -> Plot | None:
     first, last = manifest.stages[0], manifest.stages[-1]
     return Plot(
         title="Samples per stage",
-        svg=charts.funnel(bars),
+        drawing=charts.funnel(bars),
         summary=f"{plural(first.rows_in, 'sample')} came in, {count(last.rows_out)} came out of the last stage.",
         columns=("Stage", "Went on", "Rejected"),
         rows=tuple((s.stage, count(s.rows_out), count(s.rejected)) for s in manifest.stages),
@@ -70,7 +70,7 @@ def length_plot(tally: Tally) -> Plot | None:
         mark=0.0,
     )
     longer = f"Chosen is longer in {percent(tally.chosen_longer, tally.pairs)} of {plural(tally.pairs, 'pair')}"
-    return Plot(plot.title, plot.svg, f"{longer}. {plot.summary}", plot.columns, plot.rows)
+    return Plot(plot.title, plot.drawing, f"{longer}. {plot.summary}", plot.columns, plot.rows)
 
 
 def rating_plot(tally: Tally) -> Plot | None:
@@ -86,7 +86,7 @@ def rating_plot(tally: Tally) -> Plot | None:
     given = sum(ratings.total() for ratings in tally.ratings.values())
     return Plot(
         title="Ratings by aspect",
-        svg=charts.shares(bars, levels=[str(score) for score in _SCORES], x_title="share of the ratings"),
+        drawing=charts.shares(bars, levels=[str(score) for score in _SCORES], x_title="share of the ratings"),
         summary=f"{plural(given, 'rating')} from 1 (worst) to 5 (best).",
         columns=("Aspect", *(str(score) for score in _SCORES), "Mean"),
         rows=tuple(
@@ -112,7 +112,7 @@ def _histogram(
 ) -> Plot:
     return Plot(
         title=title,
-        svg=charts.histogram(dict(zip(series, bins, strict=True)), x_title=x_title, y_title="pairs", mark=mark),
+        drawing=charts.histogram(dict(zip(series, bins, strict=True)), x_title=x_title, y_title="pairs", mark=mark),
         summary=" ".join(_in_words(name, values) for name, values in series.items()),
         columns=("From", "To", *series),
         rows=_bin_rows(bins),

@@ -17,9 +17,10 @@ from preflect.files import write_text_atomically
 from preflect.report import figures, tables
 from preflect.report.against_truth import truth_table
 from preflect.report.chain import chain_of
+from preflect.report.pen import Pen
 from preflect.report.tally import Findings, Tally
-from preflect.report.wording import count, decimal, duration, moment, percent, plural, usd
-from preflect.schemas import Manifest, PpmStudent, Recipe, Rejection
+from preflect.report.wording import count, decimal, duration, estimate, moment, percent, plural, usd
+from preflect.schemas import Manifest, PpmStudent, Recipe, Rejection, ReviewCounts
 from preflect.scoring.cost import price_sources
 
 _PACKAGE: Final = "preflect.report"
@@ -41,27 +42,30 @@ def render_report(
     recipe: Recipe,
     findings: Findings,
     rejections: Iterable[Rejection],
+    pen: Pen,
 ) -> None:
     """Write the report of a run to `out`, whole or not at all, from what a pass over its samples found."""
     context = {
         **_head(manifest, findings),
         **_funnel(manifest, rejections),
-        **_student(recipe, findings.tally),
+        **_student(recipe, findings),
         **_judgements(findings.tally),
         **_work(manifest),
         "chains": [chain_of(sample, findings.known) for sample in findings.shown],
         **_provenance(manifest, recipe),
     }
-    write_text_atomically(out, _page(context))
+    write_text_atomically(out, page("report.html.j2", {**context, "sections": list(_sections(context))}, pen))
 
 
-def _page(context: dict[str, Any]) -> str:
+def page(template: str, context: dict[str, Any], pen: Pen) -> str:
+    """The template filled in: everything that is not ours escaped."""
     # Everything that is not ours is escaped; only the drawings and the style sheet go in as they are.
     environment = Environment(
         loader=PackageLoader(_PACKAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["drawn"] = pen.draw
     css = Markup(files(_PACKAGE).joinpath("templates", "report.css").read_text(encoding="utf-8"))  # noqa: S704
-    return environment.get_template("report.html.j2").render(context, css=css, sections=list(_sections(context)))
+    return environment.get_template(template).render(context, css=css)
 
 
 def _sections(context: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -69,7 +73,7 @@ def _sections(context: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "funnel", "Samples"
     if context["truth"]:
         yield "truth", "Truth"
-    if context["score_plots"] or context["selections"].rows:
+    if context["score_plots"] or context["selections"].rows or context["apart"].rows:
         yield "scores", "Student"
     if context["rating_plot"] or context["grades"].rows:
         yield "ratings", "Ratings"
@@ -105,10 +109,18 @@ def _tiles(manifest: Manifest, findings: Findings) -> Iterator[Tile]:
         known = truth.chosen_better + truth.chosen_equal + truth.chosen_worse
         share = percent(truth.chosen_better, known)
         yield Tile("Chosen truly better", share, f"{count(truth.chosen_better)} of {plural(known, 'pair')}")
+    if manifest.review and manifest.review.judge_accuracy.value is not None:
+        yield Tile("Judge right, by people", estimate(manifest.review.judge_accuracy), people(manifest.review))
     yield Tile("Calls", count(sum(c.calls for c in calls)), plural(tokens, "token"))
     cost_usd = manifest.cost_usd
     yield Tile("Cost", usd(cost_usd), f"{usd(cost_usd / tally.pairs)} a pair" if cost_usd and tally.pairs else "")
     yield Tile("Wall time", duration(manifest.seconds), f"engine {manifest.engine}")
+
+
+def people(review: ReviewCounts) -> str:
+    """`20 samples reviewed by 2 people, 18 decided; 95 % interval`."""
+    samples, who = plural(review.reviewed, "sample"), plural(review.reviewers, "person", "people")
+    return f"{samples} reviewed by {who}, {count(review.decided)} decided; 95 % interval"
 
 
 def _funnel(manifest: Manifest, rejections: Iterable[Rejection]) -> dict[str, Any]:
@@ -120,8 +132,11 @@ def _funnel(manifest: Manifest, rejections: Iterable[Rejection]) -> dict[str, An
     }
 
 
-def _student(recipe: Recipe, tally: Tally) -> dict[str, Any]:
+def _student(recipe: Recipe, findings: Findings) -> dict[str, Any]:
+    tally, opinions = findings.tally, findings.opinions
     return {
+        "apart": tables.opinions_table(opinions),
+        "ranks": tables.ranks_table(opinions),
         "score_plots": list(figures.score_plots(tally)),
         "selections": tables.selections_table(tally),
         "unscorable": tables.reasons_in_words(tally.unscorable),

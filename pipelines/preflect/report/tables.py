@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Final, TypeAlias
 
+from preflect.report.opinions import Opinions
 from preflect.report.tally import Tally
-from preflect.report.wording import NO_VALUE, count, decimal, duration, percent, plural, spaced, usd, words
+from preflect.report.wording import METRICS, NO_VALUE, count, decimal, duration, percent, plural, spaced, usd, words
 from preflect.schemas import CallCounts, Manifest, Rejection, StageCounts
+from preflect.scoring.agreement import agreement
 
 Row: TypeAlias = tuple[str, ...]
 
@@ -133,6 +135,33 @@ def selections_table(tally: Tally) -> Table:
     ]
     titles = columns("Selection", "#Samples", "#Rewrite won", "#Share")
     return Table("Selections by the student, of the samples that came through", titles, tuple(rows))
+
+
+def opinions_table(opinions: Opinions) -> Table:
+    """How often a stage would have done otherwise, had it gone by the other student."""
+    rows = [
+        (
+            " and ".join(couple),
+            stage,
+            question.capitalize(),
+            count(alike.total()),
+            count(alike[False]),
+            percent(alike[False], alike.total()),
+        )
+        for (couple, stage, question), alike in opinions.votes.items()
+    ]
+    titles = columns("Students", "Stage", "Question", "#Samples", "#Answered otherwise", "#Share")
+    return Table("Decisions of the students, rejected samples among them", titles, tuple(rows))
+
+
+def ranks_table(opinions: Opinions) -> Table:
+    """How alike two students rank the same texts."""
+    rows = [
+        (" and ".join(couple), METRICS[metric], count(len(values[0])), decimal(agreement(*values).spearman))
+        for (couple, metric), values in sorted(opinions.values.items())
+    ]
+    titles = columns("Students", "Score", "#Scored by both", "#Rank correlation")
+    return Table("Rank correlation (Spearman) of the scores", titles, tuple(rows))
 
 
 def grades_table(tally: Tally) -> Table:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
+import orjson
+
+from preflect.report.adding_up import added, plain
+from preflect.report.opinions import Opinions
 from preflect.schemas import Pair, Response, Sample
 from preflect.scoring.truth import Truth, TruthSummary, count_sample
 
@@ -16,6 +20,8 @@ SHOWN: Final = 20
 """Samples that the report shows whole."""
 
 Group: TypeAlias = Literal["draft", "rewrite"]
+Rank: TypeAlias = tuple[bool, str]
+"""The lower is shown before the higher."""
 
 
 def group_of(response: Response) -> Group:
@@ -70,8 +76,8 @@ class Tally:
             self._add_pair(pair, responses)
 
     def _add_scores(self, sample: Sample, responses: dict[str, Response]) -> None:
-        # Two selections may ask for the same score; it counts once.
-        once = {(s.student, s.metric, s.instruction_id, s.response_id): s for s in sample.scores}
+        # Two selections may ask for the same score, and several students: the last is of the one that decided.
+        once = {(s.metric, s.instruction_id, s.response_id): s for s in sample.scores}
         for score in once.values():
             if score.value is None:
                 self.unscorable[score.reason or "no reason given"] += 1
@@ -99,19 +105,31 @@ class Showcase:
     """A fixed choice of samples: those with a pair first, then by the hash of their id, so that order plays no part."""
 
     size: int = 20
-    _kept: list[tuple[tuple[bool, bytes], Sample]] = field(default_factory=list[tuple[tuple[bool, bytes], Sample]])
+    _kept: list[tuple[Rank, Sample | str]] = field(default_factory=list[tuple[Rank, Sample | str]])
 
     def add(self, sample: Sample) -> None:
         """Offer one more sample."""
-        rank = (not sample.pairs, blake2b(sample.id.encode(), digest_size=8).digest())
+        self._offer((not sample.pairs, blake2b(sample.id.encode(), digest_size=8).hexdigest()), sample)
+
+    def _offer(self, rank: Rank, sample: Sample | str) -> None:
         self._kept.append((rank, sample))
         self._kept.sort(key=lambda entry: entry[0])
         del self._kept[self.size :]
 
+    def plain(self) -> list[tuple[Rank, str]]:
+        """The same in values that JSON knows."""
+        return [(rank, sample if isinstance(sample, str) else sample.model_dump_json()) for rank, sample in self._kept]
+
+    def merge(self, plain: Iterable[tuple[Sequence[Any], str]]) -> None:
+        """Offer what `plain` gave of other samples."""
+        for (unpaired, digest), sample in plain:
+            self._offer((unpaired, digest), sample)
+
     @property
     def samples(self) -> list[Sample]:
         """The samples chosen, in the order of the input."""
-        return sorted((sample for _, sample in self._kept), key=lambda sample: (sample.index, sample.id))
+        read = (s if isinstance(s, Sample) else Sample.model_validate_json(s) for _, s in self._kept)
+        return sorted(read, key=lambda sample: (sample.index, sample.id))
 
 
 class Findings:
@@ -125,6 +143,7 @@ class Findings:
         self.truth: Final = TruthSummary() if truth else None
         """How well the run did; only where there is a truth to compare with."""
         self.known: Final = truth
+        self.opinions: Final = Opinions()
         self._showcase = Showcase(show)
 
     @property
@@ -132,11 +151,24 @@ class Findings:
         """The few that the report shows whole."""
         return self._showcase.samples
 
+    def to_bytes(self) -> bytes:
+        """What was found, as one line; for findings that compare with no truth."""
+        assert self.truth is None
+        return orjson.dumps([plain(self.tally), plain(self.opinions), self._showcase.plain()])
+
+    def merge(self, content: bytes) -> None:
+        """Add what `to_bytes` gave of other samples, which come after these."""
+        tally, opinions, shown = orjson.loads(content)
+        added(self.tally, tally)
+        added(self.opinions, opinions)
+        self._showcase.merge(shown)
+
     def watch(self, samples: Iterable[Sample]) -> Iterator[Sample]:
         """The samples as they are, each counted as it passes."""
         for sample in samples:
             self.tally.add(sample)
             self._showcase.add(sample)
+            self.opinions.add(sample)
             if self.known is not None and self.truth is not None:
                 count_sample(self.truth, self.known, sample)
             yield sample

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
+from preflect.schemas import Estimate
+
 REASONS: Final = {
     "refusal": "the model refused",
     "truncated": "cut off at the length limit",
@@ -87,6 +89,13 @@ def decimal(number: float | None, places: int = 3) -> str:
 def percent(part: float, whole: float) -> str:
     """`part` of `whole` as a percentage with one place; a dash where there is no whole."""
     return f"{decimal(100 * part / whole, 1)}%" if whole else NO_VALUE
+
+
+def estimate(found: Estimate) -> str:
+    """`0.83 (0.7 to 0.91)`; a dash where nothing is known."""
+    if found.value is None:
+        return NO_VALUE
+    return f"{decimal(found.value, 2)} ({decimal(found.low, 2)} to {decimal(found.high, 2)})"
 
 
 def usd(amount: float) -> str:

@@ -1,1 +1,1 @@
-"""Review by people: what they are asked, what comes back, and the Argilla that preflect starts for them."""
+"""Review by people: what they are asked, what their answers decide, and the Argilla that preflect starts for them."""

@@ -78,6 +78,8 @@ class Evidence:
         for verdict in sample.verdicts:
             both = frozenset((verdict.better_id, verdict.worse_id))
             self._verdicts[_SOURCES[verdict.source], both].append(verdict)
+        self.unusable = {i for v in sample.verdicts if v.unusable for i in (v.better_id, v.worse_id)}
+        """Responses that people would train nobody on."""
         self.grades = {grade.response_id: grade.score for grade in sample.grades if grade.score is not None}
         self._ratings: dict[str, dict[tuple[str, str], list[int]]] = defaultdict(lambda: defaultdict(list))
         for rating in sample.ratings:

@@ -23,8 +23,8 @@ class Grade:
 
 
 def _grade(sample: Sample, response: Response) -> schemas.Grade | None:
-    instruction = sample.instruction_of(response.instruction_id)
-    if instruction.grader is None:
+    instruction = sample.checked(sample.instruction_of(response.instruction_id))
+    if instruction is None or instruction.grader is None:
         return None
     result = grade(instruction.grader, response.text, instruction.reference_answer)
     return schemas.Grade(

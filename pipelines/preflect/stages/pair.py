@@ -57,7 +57,8 @@ def choose_pair(
     - `rewrite_vs_draft`: a rewrite and what it was made from; the better one is chosen, be it the draft, and where
       nothing else is known the student's reversed IFD decides.
 
-    A response with a failed grade is never chosen, unless a person set it above one that passed. `min_margin` is in the
+    A response with a failed grade is never chosen, unless a person set it above one that passed; one that people find
+    bad never is. `min_margin` is in the
     units of what decided; verdicts have none, and always suffice.
 
     The rejection's reason: `no_pair` (nothing to compare, or nothing known), `tie`, `margin_below`, `no_grade`,
@@ -114,6 +115,8 @@ class _Contest:
         return self.evidence.compare(first.id, second.id, ask_student=ask_student)
 
     def _may_choose(self, found: Finding) -> bool:
+        if found.better in self.evidence.unusable:
+            return False
         if self.strategy == "correct_incorrect":
             return self.evidence.is_right(found.better) and self.evidence.is_wrong(found.worse)
         overruled = found.strength is Strength.HUMAN and self.evidence.is_right(found.worse)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from preflect.ports import Student
 from preflect.schemas import Instruction, Rejection, Response, Sample
 from preflect.schemas.stages import Metric
-from preflect.scoring import score_pairs
-from preflect.stages.selection import of_metric, selected, shown, with_new_scores
+from preflect.scoring.voting import Answer, Voter, answer_of_first
+from preflect.stages.selection import is_rewrite_better, selected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +19,10 @@ class SelectInstruction:
     """
 
     student: Student
+    others: tuple[Voter, ...] = ()
+    """Students asked beside it: what they would have decided is kept with their scores, and decides nothing."""
+    model: str = "student"
+    """The student's name in the recipe."""
     metric: Metric = "ifd_ppl"
     name: str = "select_instruction"
 
@@ -40,16 +44,16 @@ class SelectInstruction:
         return await self._choose(sample, response, rewrite)
 
     async def _choose(self, sample: Sample, response: Response, rewrite: tuple[Instruction, Response]) -> Sample:
-        original = sample.instruction
-        pairs = ((original, response), rewrite)
-        old, new = await score_pairs(self.student, pairs, "forward", self.metric, known=sample.scores)
-        before, after = of_metric(old, self.metric), of_metric(new, self.metric)
-        # Without both numbers there is nothing to compare, and the original is the safe choice.
-        won = before.value is not None and after.value is not None and after.value > before.value
-        kept = rewrite if won else (original, response)
-        reason = f"{self.metric} of rewrite {shown(after)}, of original {shown(before)}"
-        scored = with_new_scores(sample, *old, *new)
-        return selected(scored, "select_instruction", *kept, won=won, reason=reason)
+        original, known = (sample.instruction, response), sample.scores
+
+        async def ask(voter: Voter) -> Answer:
+            pairs = (original, rewrite)
+            return await is_rewrite_better(voter.student, pairs, "forward", self.metric, before="original", known=known)
+
+        voters = (Voter(name=self.model, student=self.student), *self.others)
+        scored, answer = await answer_of_first(sample, self.name, "rewrite", voters, ask)
+        kept = rewrite if answer.yes else original
+        return selected(scored, "select_instruction", *kept, won=answer.yes, reason=answer.words)
 
 
 def _rewritten_pair(sample: Sample) -> tuple[Instruction, Response] | None:

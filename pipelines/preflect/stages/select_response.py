@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from preflect.ports import Dropped, Student
-from preflect.schemas import Rejection, Response, Sample
+from preflect.schemas import Instruction, Rejection, Response, Sample, StudentScore
 from preflect.schemas.stages import Metric
-from preflect.scoring import score_pair, score_pairs
-from preflect.stages.selection import of_metric, selected, shown, with_new_scores
+from preflect.scoring import score_pair
+from preflect.scoring.voting import Answer, Voter, answer_of_first
+from preflect.stages.selection import is_rewrite_better, of_metric, selected, shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +24,10 @@ class SelectResponse:
     """
 
     student: Student
+    others: tuple[Voter, ...] = ()
+    """Students asked beside it: what they would have decided is kept with their scores, and decides nothing."""
+    model: str = "student"
+    """The student's name in the recipe."""
     mode: Literal["strict", "recycle"] = "recycle"
     metric: Metric = "ifd_ppl"
     threshold: float = 1.0
@@ -47,29 +53,53 @@ class SelectResponse:
         rewrite, instruction = _rewritten_response(sample, kept), sample.instruction
         if rewrite is None:
             return selected(sample, "select_response", instruction, kept, won=False, reason="no rewrite: response kept")
-        pairs = ((instruction, kept), (instruction, rewrite))
-        old, new = await score_pairs(self.student, pairs, "reverse", "r_ifd_ppl", known=sample.scores)
-        before, after = of_metric(old, "r_ifd_ppl"), of_metric(new, "r_ifd_ppl")
-        won = before.value is not None and after.value is not None and after.value < before.value
-        reason = f"r_ifd_ppl of rewrite {shown(after)}, of the response before {shown(before)}"
-        scored, winner = with_new_scores(sample, *old, *new), rewrite if won else kept
-        return selected(scored, "select_response", instruction, winner, won=won, reason=reason)
+        pairs, known = ((instruction, kept), (instruction, rewrite)), sample.scores
+
+        async def ask(voter: Voter) -> Answer:
+            return await is_rewrite_better(
+                voter.student, pairs, "reverse", "r_ifd_ppl", before="the response before", known=known
+            )
+
+        scored, answer = await answer_of_first(sample, self.name, "rewrite", self._voters, ask)
+        winner = rewrite if answer.yes else kept
+        return selected(scored, "select_response", instruction, winner, won=answer.yes, reason=answer.words)
 
     async def _admit(self, sample: Sample, response: Response) -> Sample | Dropped:
-        of_reverse = self.reverse_threshold or self.threshold
-        pair, known = (self.student, sample.instruction, response), sample.scores
-        forward, reverse = await asyncio.gather(
-            score_pair(*pair, "forward", known=known, threshold=self.threshold),
-            score_pair(*pair, "reverse", known=known, threshold=of_reverse),
+        pair, known = (sample.instruction, response), sample.scores
+
+        async def ask(voter: Voter) -> Answer:
+            return await _is_good_enough(voter, *pair, self.metric, known)
+
+        scored, answer = await answer_of_first(sample, self.name, "admission", self._voters, ask)
+        return (
+            scored if answer.yes else Dropped(sample.reject(self.name, "filter", "not_admitted", answer.words), scored)
         )
-        scores = ((of_metric(reverse, "r_ifd_ppl"), of_reverse), (of_metric(forward, self.metric), self.threshold))
-        scored = with_new_scores(sample, *forward, *reverse)
-        if all(score.value is not None and score.value < bound for score, bound in scores):
-            return scored
-        numbers = ", ".join(f"{score.metric} {shown(score)}" for score, _ in scores)
-        bounds = " and ".join(dict.fromkeys(f"{bound:g}" for _, bound in scores))
-        detail = f"{numbers}; both must be below {bounds}"
-        return Dropped(sample.reject(self.name, "filter", "not_admitted", detail), scored)
+
+    @property
+    def _voters(self) -> tuple[Voter, ...]:
+        first = Voter(
+            name=self.model,
+            student=self.student,
+            threshold=self.threshold,
+            reverse_threshold=self.reverse_threshold,
+        )
+        return (first, *self.others)
+
+
+async def _is_good_enough(
+    voter: Voter, instruction: Instruction, response: Response, metric: Metric, known: Iterable[StudentScore]
+) -> Answer:
+    of_forward, of_reverse = voter.threshold, voter.reverse_threshold or voter.threshold
+    pair = (voter.student, instruction, response)
+    forward, reverse = await asyncio.gather(
+        score_pair(*pair, "forward", known=known, threshold=of_forward),
+        score_pair(*pair, "reverse", known=known, threshold=of_reverse),
+    )
+    scores = ((of_metric(reverse, "r_ifd_ppl"), of_reverse), (of_metric(forward, metric), of_forward))
+    numbers = ", ".join(f"{score.metric} {shown(score)}" for score, _ in scores)
+    bounds = " and ".join(dict.fromkeys(f"{bound:g}" for _, bound in scores))
+    yes = all(score.value is not None and score.value < bound for score, bound in scores)
+    return Answer(yes, f"{numbers}; both must be below {bounds}", (*forward, *reverse))
 
 
 def _rewritten_response(sample: Sample, kept: Response) -> Response | None:

@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from operator import gt, lt
 from typing import Literal
 
+from preflect.ports import Student
 from preflect.schemas import Instruction, Response, Sample, Selection, StudentScore
-from preflect.scoring import ScoreMetric
+from preflect.scoring import ScoreMetric, score_pairs
+from preflect.scoring.records import Direction
+from preflect.scoring.voting import Answer
+
+
+async def is_rewrite_better(
+    student: Student,
+    pairs: Sequence[tuple[Instruction, Response]],
+    direction: Direction,
+    metric: ScoreMetric,
+    *,
+    before: str,
+    known: Iterable[StudentScore],
+) -> Answer:
+    """Whether the second pair has the higher score forward, the lower one in reverse; `before` is what the first is."""
+    old, new = await score_pairs(student, pairs, direction, metric, known=known)
+    was, now = of_metric(old, metric), of_metric(new, metric)
+    better = gt if direction == "forward" else lt
+    # Without both numbers there is nothing to compare, and what was there before is the safe choice.
+    yes = was.value is not None and now.value is not None and better(now.value, was.value)
+    return Answer(yes, f"{metric} of rewrite {shown(now)}, of {before} {shown(was)}", (*old, *new))
 
 
 def of_metric(scores: Iterable[StudentScore], metric: ScoreMetric) -> StudentScore:
@@ -18,17 +40,6 @@ def of_metric(scores: Iterable[StudentScore], metric: ScoreMetric) -> StudentSco
 def shown(score: StudentScore) -> str:
     """The value for a person to read, or why there is none."""
     return f"{score.value:.4f}" if score.value is not None else score.reason or "unscorable"
-
-
-def with_new_scores(sample: Sample, *scores: StudentScore) -> Sample:
-    """The sample with these scores; one that was computed anew, exactly, takes the place of the one before."""
-    by_what = {_what(score): score for score in (*sample.scores, *scores)}
-    return sample.evolve(scores=tuple(by_what.values()))
-
-
-def _what(score: StudentScore) -> tuple[str, ...]:
-    made_by = (score.student, score.revision, score.template, score.metric)
-    return (*made_by, score.instruction_id, score.response_id)
 
 
 def selected(

@@ -17,6 +17,8 @@ from preflect.traffic.pace import Pace
 from preflect.traffic.told import TOO_MANY_REQUESTS, exhausted_s, throttle_pause_s
 
 OK: Final = 200
+FEW: Final = 4
+"""So many tickets for each place that are left are few."""
 OPENING_LOOK_S: Final = 0.002
 """How often a limit that grows with time is looked at."""
 LONGEST_BACKOFF_S: Final = 20.0
@@ -50,7 +52,7 @@ class Ticket:
     send: Callable[[], Awaitable[HttpReply]]
     """Sends it; never raises but when cancelled."""
     urgency: int
-    """The more urgent goes first; among equals, the earlier."""
+    """The place of its stage in the recipe: see `Lane`; among equals, the earlier goes first."""
     tokens: int
     """What it will use of the tokens per minute, as far as that is known."""
     rank: int = field(default_factory=lambda: next(_ranks))
@@ -74,32 +76,48 @@ class Line:
         self.most = most
         self.pace = pace
         self.in_flight = 0
-        self._queue: list[tuple[int, int, Ticket]] = []
+        self._queues: dict[int, list[tuple[int, Ticket]]] = {}
+        """Those of each urgency, by rank; none is empty."""
+
+    @property
+    def waiting(self) -> int:
+        """Tickets in the queue."""
+        return sum(map(len, self._queues.values()))
 
     def push(self, ticket: Ticket) -> None:
-        """Queue it by urgency, then rank."""
-        heapq.heappush(self._queue, (-ticket.urgency, ticket.rank, ticket))
+        """Queue it among those of its urgency, by rank."""
+        heapq.heappush(self._queues.setdefault(ticket.urgency, []), (ticket.rank, ticket))
 
-    def head(self) -> tuple[int, int, Ticket] | None:
-        """The next in the queue; those whom nobody waits for any more are dropped."""
-        while self._queue and self._queue[0][2].is_moot:
-            heapq.heappop(self._queue)
-        return self._queue[0] if self._queue else None
+    def head(self, *, latest: bool) -> Ticket | None:
+        """The next of the latest stage, or of the earliest; those whom nobody waits for any more are dropped."""
+        while self._queues:
+            urgency = max(self._queues) if latest else min(self._queues)
+            ticket = self._queues[urgency][0][1]
+            if not ticket.is_moot:
+                return ticket
+            self.remove(ticket)
+        return None
 
-    def pop(self) -> Ticket:
-        """Take the next out of the queue."""
-        return heapq.heappop(self._queue)[2]
+    def remove(self, head: Ticket) -> None:
+        """Take what `head` gave out of the queue."""
+        queue = self._queues[head.urgency]
+        heapq.heappop(queue)
+        if not queue:
+            del self._queues[head.urgency]
 
     def refuse_all(self, gate: Gate) -> None:
         """All that wait are told why nothing goes any more."""
-        for _, _, ticket in self._queue:
+        for _, ticket in itertools.chain.from_iterable(self._queues.values()):
             if not ticket.reply.done():
                 ticket.reply.set_exception(gate.reason())
-        self._queue.clear()
+        self._queues.clear()
 
 
 class Lane:
-    """Lets the requests of its lines out: a place that comes free is taken by the most urgent request in the same step.
+    """Lets the requests of its lines out: a place that comes free is taken in the same step.
+
+    The latest stage goes first, so that samples get finished. Once few are left, the earliest does: it has the most
+    calls before it, and a run would end with some samples alone on their way through all stages (Hu 1961).
 
     Building a request and reading a reply take CPU; they happen outside, so that no place waits for them.
     """
@@ -199,23 +217,27 @@ class Lane:
             ticket.reply.exception()  # looked at here: its caller may be gone
 
     def _next(self) -> tuple[Line, Ticket] | None:
-        """The most urgent ticket that may go now; where time alone is wanting, a look again after it."""
+        """The first ticket that may go now; where time alone is wanting, a look again after it."""
         if self._gate.closed.is_set() or not self._has_room():
             return None
+        latest = sum(line.waiting for line in self._lines) > FEW * self._limit.allowed
         picked, soonest = None, float("inf")
         for line in self._lines:
-            head = line.head()
+            head = line.head(latest=latest)
             if head is None or line.in_flight >= line.most:
                 continue
-            wait_s = max(self._pace.wait_s(head[2].tokens), line.pace.wait_s(head[2].tokens))
+            wait_s = max(self._pace.wait_s(head.tokens), line.pace.wait_s(head.tokens))
+            order = (-head.urgency if latest else head.urgency, head.rank)
             if wait_s:
                 soonest = min(soonest, wait_s)
-            elif picked is None or head < picked[0]:
-                picked = (head, line)
+            elif picked is None or order < picked[0]:
+                picked = (order, line, head)
         if picked is None:
             self._look_again(soonest)
             return None
-        return picked[1], self._take(picked[1])
+        _, line, head = picked
+        self._take(line, head)
+        return line, head
 
     def _has_room(self) -> bool:
         paused_s = self._paused_until - self._clock()
@@ -228,14 +250,13 @@ class Lane:
             self._look_again(OPENING_LOOK_S)
         return False
 
-    def _take(self, line: Line) -> Ticket:
-        ticket = line.pop()
+    def _take(self, line: Line, ticket: Ticket) -> None:
+        line.remove(ticket)
         line.in_flight += 1
         ticket.sent = self._limit.sent()
         self._pace.learn(self._limit.rate)
         for pace in (self._pace, line.pace):
             pace.take(ticket.tokens)
-        return ticket
 
     def _look_again(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from preflect.schemas.base import SCHEMA_VERSION, Schema
+from preflect.schemas.review import ReviewCounts
 
 
 class CallCounts(Schema):
@@ -72,7 +73,8 @@ class Manifest(Schema):
 
     schema_version: Literal[1] = SCHEMA_VERSION
     name: str
-    status: Literal["running", "stopped", "failed", "done"]
+    status: Literal["running", "stopped", "paused", "failed", "done"]
+    """`paused`: it waits for people's reviews."""
     message: str = ""
     """Why it stopped, and how to go on."""
     simulated: bool
@@ -101,6 +103,8 @@ class Manifest(Schema):
     lost_usd: float = 0.0
     """The most that requests without a usable reply can have cost: cut off, timed out, answered with a broken body."""
     exports: tuple[ExportCounts, ...] = ()
+    review: ReviewCounts | None = None
+    """What people said; None before anything was pulled."""
     started_at: str
     finished_at: str | None = None
     seconds: float = 0.0

@@ -179,6 +179,19 @@ class TransformersStudent(Schema):
     loaded when it's needed. 0: never."""
 
 
+class OnnxStudent(Schema):
+    """A causal language model on this machine, as `preflect student export` wrote it: scored without torch."""
+
+    kind: Literal["onnx"] = "onnx"
+    model: str
+    """The folder of the export."""
+    template: Template = "chat"
+    max_length: int | None = Field(default=None, ge=16)
+    """In tokens; None: 1024 for template `gpt2`, else 2048."""
+    batch_tokens: int = Field(default=1024, ge=1)
+    """Tokens of a batch at most, padding counted. Halved whenever it doesn't fit into the memory."""
+
+
 class PromptLogprobsStudent(Schema):
     """A causal language model behind a server that says how likely each token of a prompt is."""
 
@@ -204,7 +217,10 @@ class PromptLogprobsStudent(Schema):
     """One request's total deadline, retries included."""
 
 
-StudentSpec = Annotated[PpmStudent | TransformersStudent | PromptLogprobsStudent, Field(discriminator="kind")]
+StudentSpec = Annotated[
+    PpmStudent | TransformersStudent | OnnxStudent | PromptLogprobsStudent, Field(discriminator="kind")
+]
 ModelSpec = Annotated[
-    OpenAIModel | SimModel | PpmStudent | TransformersStudent | PromptLogprobsStudent, Field(discriminator="kind")
+    OpenAIModel | SimModel | PpmStudent | TransformersStudent | OnnxStudent | PromptLogprobsStudent,
+    Field(discriminator="kind"),
 ]

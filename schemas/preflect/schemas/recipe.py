@@ -68,6 +68,8 @@ class Limits(Schema):
     budget_usd: float | None = Field(default=None, gt=0)
     max_rejected: float = Field(default=0.2, ge=0, le=1)
     """Share of samples, or of a stage's candidates, lost to failed calls or unusable replies that stops the run."""
+    judge_min_accuracy: float | None = Field(default=None, ge=0, le=1)
+    """No export where the judge, measured against people's reviews, is right less often."""
     open_samples: int | None = Field(default=None, ge=1)
     """Samples in work at once; None: 512, or twice the calls that may be in flight where that is more."""
     shared: dict[str, SharedLimit] = Field(default_factory=dict)

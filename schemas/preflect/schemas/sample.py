@@ -124,6 +124,21 @@ class Selection(Schema):
     """The comparison in words, with its numbers."""
 
 
+class Opinion(Schema):
+    """What one student says to a question that a stage put to several; the stage did as the first one said."""
+
+    stage: str
+    """The stage's name in the run."""
+    question: Literal["rewrite", "admission", "filter"]
+    """Is the rewrite the better one; is the pair that goes on good enough; is the sample among those to keep."""
+    model: str
+    """The student's name in the recipe; the three that follow are those of its scores."""
+    student: str
+    revision: str
+    template: str
+    yes: bool
+
+
 class Rating(Schema):
     """A judge's score of one response on one aspect."""
 
@@ -155,6 +170,8 @@ class Verdict(Schema):
     tie: bool = False
     source: Literal["judge", "grader", "human"]
     confidence: float | None = Field(default=None, ge=0, le=1)
+    unusable: bool = False
+    """Neither may be trained on: a tie of two bad ones, or of one with itself."""
 
 
 class Grade(Schema):
@@ -182,14 +199,28 @@ class Pair(Identified):
 
 
 class Review(Schema):
-    """One person's answers about one sample."""
+    """One person's answer to one question about one sample."""
 
     reviewer: str
     question: str
+    """`better`, `rating`, `problems`, `improved`, `note`; `correct` and `reference` of a reference answer."""
     value: JsonValue
+    """Of `better` the response's id, `tie` or `both_bad`."""
     response_ids: tuple[str, ...] = ()
+    """The responses asked about, in the order shown."""
     submitted_at: str
-    """ISO 8601, UTC."""
+    """ISO 8601, UTC; empty where the tool does not say."""
+    expert: bool = False
+    """Whether it was given to settle what others disagreed about."""
+
+
+class ReferenceCheck(Schema):
+    """What people decided about an instruction's reference answer."""
+
+    instruction_id: str
+    right: bool
+    correction: str | None = None
+    """The right answer, where it's wrong and they agree on another one."""
 
 
 class Rejection(Schema):
@@ -221,12 +252,15 @@ class Sample(Schema):
     critiques: tuple[Critique, ...] = ()
     scores: tuple[StudentScore, ...] = ()
     selections: tuple[Selection, ...] = ()
+    opinions: tuple[Opinion, ...] = ()
+    """Only of stages that have several students."""
     grades: tuple[Grade, ...] = ()
     ratings: tuple[Rating, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     pairs: tuple[Pair, ...] = ()
     reviews: tuple[Review, ...] = ()
+    reference_checks: tuple[ReferenceCheck, ...] = ()
     rejections: tuple[Rejection, ...] = ()
     """Candidates lost on the way, the sample itself going on."""
     simulated: bool = False
@@ -257,6 +291,16 @@ class Sample(Schema):
                 return response
         raise KeyError(response_id)
 
+    def checked(self, instruction: Instruction) -> Instruction | None:
+        """The instruction with the reference answer that people gave it; None where they refute it and know no other.
+
+        Its id stays that of the instruction: what was made for it stays so.
+        """
+        for check in self.reference_checks:
+            if check.instruction_id == instruction.id and not check.right:
+                return None if check.correction is None else _corrected(instruction, check.correction)
+        return instruction
+
     def responses_to(self, instruction_id: str) -> tuple[Response, ...]:
         """All candidates for one instruction, oldest first."""
         return tuple(r for r in self.responses if r.instruction_id == instruction_id)
@@ -273,3 +317,11 @@ class Sample(Schema):
     ) -> Rejection:
         """A rejection that carries this sample's id."""
         return Rejection(sample_id=self.id, stage=stage, cause=cause, reason=reason, detail=detail)
+
+
+def _corrected(instruction: Instruction, reference: str) -> Instruction:
+    # Not `evolve`, which would give it another id. A grader's own reference would outrank the instruction's.
+    grader = instruction.grader
+    if grader is not None and "reference" in type(grader).model_fields:
+        grader = grader.evolve(reference=None)
+    return instruction.model_copy(update={"reference_answer": reference, "grader": grader})

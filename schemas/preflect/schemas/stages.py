@@ -11,6 +11,9 @@ from preflect.schemas.base import Schema
 Aspect = Literal["instruction_following", "honesty", "truthfulness", "helpfulness"]
 Metric = Literal["ifd_ppl", "ifd_loss"]
 Strategy = Literal["best_worst", "best_random", "rewrite_vs_draft", "correct_incorrect"]
+Signal = Literal["small_margin", "judge_vs_grader", "judges_disagree", "order_flip", "ifd_extreme"]
+ReviewKind = Literal["preference", "sft", "rft"]
+Policy = Literal["majority", "expert", "weighted"]
 
 
 class StageSpec(Schema):
@@ -39,6 +42,26 @@ class OneModel(StageSpec):
         return (self.model,)
 
 
+class StudentStage(StageSpec):
+    """A stage that does as a student says."""
+
+    model: str | None = None
+    """The student."""
+    students: tuple[str, ...] = ()
+    """Several, in its place: all of them score and are asked, the stage does as the first one says, and the report
+    shows how far the others agree with it."""
+
+    @model_validator(mode="after")
+    def _one_way_to_name_students(self) -> StudentStage:
+        if (self.model is None) == (not self.students):
+            raise ValueError("give either `model` or `students`")
+        return self
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        return self.students or (self.model or "",)
+
+
 class SelfInstruct(OneModel):
     """New instructions from the seeds, until `count` are accepted."""
 
@@ -65,7 +88,7 @@ class Dedup(StageSpec):
     max_similarity: float = Field(default=0.7, gt=0, le=1)
 
 
-class FilterStage(OneModel):
+class FilterStage(StudentStage):
     """Keep the share of all samples that a filter of the literature prefers by a student's scores."""
 
     stage: Literal["filter"] = "filter"
@@ -112,7 +135,7 @@ class ReflectInstruction(OneModel):
     needs = (frozenset({"respond", "response"}),)
 
 
-class SelectInstruction(OneModel):
+class SelectInstruction(StudentStage):
     """The student keeps the new pair iff its IFD is higher."""
 
     stage: Literal["select_instruction"] = "select_instruction"
@@ -127,7 +150,7 @@ class ReflectResponse(OneModel):
     needs = (frozenset({"respond", "response"}),)
 
 
-class SelectResponse(OneModel):
+class SelectResponse(StudentStage):
     """The student keeps the rewrite iff its reversed IFD is lower, and admits the pair iff both are low enough."""
 
     stage: Literal["select_response"] = "select_response"
@@ -165,6 +188,47 @@ class PairStage(StageSpec):
     """In units of what decides: rating points, share of the grade, difference of the student's score."""
 
 
+class ReviewStage(StageSpec):
+    """People review a part of the samples; the run pauses here until enough of their answers are back."""
+
+    stage: Literal["review"] = "review"
+    whole_set = True
+    kind: ReviewKind = "preference"
+    """`preference`: which of two responses is better; `sft`: rate and edit one; `rft`: check the reference answer."""
+    size: int = Field(default=100, ge=1)
+    """Samples in the queue."""
+    random: float = Field(default=0.3, ge=0, le=1)
+    """Share of the queue that is drawn by chance: what an estimate for all samples rests on."""
+    gold: float = Field(default=0.1, ge=0, le=1)
+    """Share of the queue whose right answer a grader knows: what annotators are watched by."""
+    signals: dict[Signal, Annotated[float, Field(ge=0)]] = Field(default_factory=dict[Signal, float])
+    """The rest of the queue goes to these signals in proportion to their numbers; none named: to all alike."""
+    overlap: int = Field(default=1, ge=1)
+    """People who answer each sample."""
+    policy: Policy = "majority"
+    """Who decides where people differ: the most; experts where they have spoken, else the most; or the most, each
+    counted by their share of right answers on gold."""
+    experts: tuple[str, ...] = ()
+    """Reviewers whose word outweighs the others' under `policy: expert`."""
+    enough: float = Field(default=1.0, gt=0, le=1)
+    """Share of the queue that has `overlap` answers when the run goes on."""
+    min_rating: float = Field(default=3.0, ge=1, le=5)
+    """`sft`: a response rated lower on average is not trained on."""
+    guidelines: str = ""
+    """What reviewers are told, in Markdown; empty: what comes with preflect."""
+    show_verdict: bool = False
+    """Whether reviewers see what the judge would say, which sways them."""
+    needs = (frozenset({"respond", "response"}),)
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> ReviewStage:
+        if self.random + self.gold > 1:
+            raise ValueError(f"random {self.random:g} and gold {self.gold:g} are more than the whole queue")
+        if self.policy == "weighted" and not self.gold:
+            raise ValueError("`policy: weighted` weighs reviewers by their answers on gold; set `gold` above 0")
+        return self
+
+
 AnyStage = Annotated[
     SelfInstruct
     | Dedup
@@ -176,6 +240,7 @@ AnyStage = Annotated[
     | SelectResponse
     | JudgeAspects
     | GradeStage
-    | PairStage,
+    | PairStage
+    | ReviewStage,
     Field(discriminator="stage"),
 ]

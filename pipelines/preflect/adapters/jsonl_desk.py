@@ -1,0 +1,104 @@
+"""Review in any tool that reads and writes JSON lines: one line an item, with room for its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import orjson
+
+from preflect.desk import ReviewForm, ReviewItem, ReviewQuestion
+from preflect.errors import DataError, InputError
+from preflect.files import write_text_atomically
+from preflect.schemas import ReviewAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class JsonlDesk:
+    """A file with `id`, `prompt`, `responses`, `questions` and `answers` in each line.
+
+    An answer is `{"reviewer": "ann", "better": "a", …}` with the questions' names as keys, and, where the tool knows
+    it, `submitted_at` in ISO 8601. Lines and keys that are not ours stay as they are.
+    """
+
+    path: Path
+
+    def push(self, form: ReviewForm, items: Sequence[ReviewItem]) -> int:
+        """Append the items whose id is in no line yet."""
+        there = list(self._lines()) if self.path.exists() else []
+        known = {line["id"] for _, line in there}
+        new = [_line(form, item) for item in items if item.id not in known]
+        if new or not there:
+            lines = (orjson.dumps(line).decode() + "\n" for line in (*(line for _, line in there), *new))
+            write_text_atomically(self.path, "".join(lines))
+        return len(new)
+
+    def answers(self) -> Mapping[str, Sequence[ReviewAnswer]]:
+        """Raises: InputError: there is no file; DataError: a line is no item, or an answer has no reviewer."""
+        if not self.path.exists():
+            raise InputError(f"{self.path} is not there; `preflect review push RUN --to {self.path}` writes it")
+        return {line["id"]: [*self._answers(number, line)] for number, line in self._lines()}
+
+    def _lines(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        for number, text in enumerate(self.path.read_bytes().splitlines(), start=1):
+            if text.strip():
+                yield number, self._checked(number, text)
+
+    def _checked(self, number: int, text: bytes) -> dict[str, Any]:
+        try:
+            line: Any = orjson.loads(text)
+        except orjson.JSONDecodeError as error:
+            raise DataError(f"{self.path}:{number}: not JSON ({error}); each line is one JSON object") from error
+        if not isinstance(line, dict) or not isinstance((found := cast("dict[str, Any]", line)).get("id"), str):
+            raise DataError(f"{self.path}:{number}: an object with an `id` is wanted, got {text[:80]!r}")
+        if not isinstance(found.get("answers", []), list):
+            raise DataError(f"{self.path}:{number}: `answers` is {found['answers']!r}; a list of objects is right")
+        return found
+
+    def _answers(self, number: int, line: Mapping[str, Any]) -> Iterator[ReviewAnswer]:
+        latest: dict[str, dict[str, Any]] = {}
+        for said in cast("list[Any]", line.get("answers", [])):
+            answer = cast("dict[str, Any]", said) if isinstance(said, dict) else {}
+            if not isinstance(answer.get("reviewer"), str) or not answer["reviewer"]:
+                raise DataError(f"{self.path}:{number}: an answer needs a `reviewer`, got {said!r}")
+            latest[answer["reviewer"]] = answer
+        for reviewer, answer in sorted(latest.items()):
+            yield ReviewAnswer(
+                sample_id=line["id"],
+                reviewer=reviewer,
+                values={key: value for key, value in answer.items() if key not in {"reviewer", "submitted_at"}},
+                submitted_at=self._moment(number, answer.get("submitted_at", "")),
+            )
+
+    def _moment(self, number: int, said: Any) -> str:
+        """In UTC; what names no zone is taken for UTC."""
+        if said == "":
+            return ""
+        try:
+            moment = datetime.fromisoformat(said)
+        except (TypeError, ValueError) as error:
+            raise DataError(
+                f"{self.path}:{number}: `submitted_at` is {said!r}; a time such as 2026-01-31T09:30:00Z is right"
+            ) from error
+        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC).isoformat()
+
+
+def _line(form: ReviewForm, item: ReviewItem) -> dict[str, Any]:
+    return {
+        "id": item.id,
+        "prompt": item.prompt,
+        "responses": dict(zip("ab", item.responses, strict=False)),
+        **({} if item.reference is None else {"reference": item.reference}),
+        "questions": {question.name: _described(question) for question in form.questions},
+        **({"suggested": dict(item.suggested)} if item.suggested else {}),
+        "metadata": dict(item.metadata),
+        "answers": [],
+    }
+
+
+def _described(question: ReviewQuestion) -> dict[str, Any]:
+    described: dict[str, Any] = {"title": question.title, "kind": question.kind, "required": question.required}
+    return described | ({"choices": dict(question.choices)} if question.choices else {})

@@ -1,0 +1,72 @@
+"""The port to a place where people review; `adapters/` has a file, an embedded Argilla and a remote one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from preflect.schemas import ReviewAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewQuestion:
+    """One question to a reviewer; the answer is a choice, a list of choices, a number from 1 to 5, or a text."""
+
+    name: str
+    title: str
+    kind: Literal["label", "labels", "rating", "text"]
+    choices: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What the answer says, and what the reviewer reads."""
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewForm:
+    """What reviewers are asked about each item."""
+
+    name: str
+    """The queue's name where several are in one place."""
+    guidelines: str
+    """Markdown."""
+    questions: tuple[ReviewQuestion, ...]
+    responses: int
+    """How many responses stand on it: two, one or none."""
+    overlap: int
+    """People who answer each item."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewItem:
+    """What reviewers see of one sample; texts are Markdown."""
+
+    id: str
+    """The sample's id."""
+    prompt: str
+    responses: tuple[str, ...]
+    """Called `a` and `b`, in this order."""
+    reference: str | None
+    metadata: Mapping[str, str | float]
+    """For filters; nothing in it tells which model wrote what."""
+    hidden: Mapping[str, str | float]
+    """For those who look after the reviewers."""
+    suggested: Mapping[str, str]
+    """Answers to show beforehand, by question; empty unless that was asked for."""
+
+
+class ReviewDesk(Protocol):
+    """A place where people review: items go there, answers come back."""
+
+    def push(self, form: ReviewForm, items: Sequence[ReviewItem]) -> int:
+        """Lay out the items that are not there yet, by their ids; returns how many.
+
+        Raises: InputError, MissingPartError: the place can't be used; it is as it was before.
+        """
+        ...
+
+    def answers(self) -> Mapping[str, Sequence[ReviewAnswer]]:
+        """By the id of every item that is there, the answers that were handed in, one of each reviewer.
+
+        Raises: as `push`.
+        """
+        ...

@@ -1,0 +1,59 @@
+"""Review desks by what was said of them: opened where they are used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from preflect.adapters.environment import secret
+from preflect.adapters.jsonl_desk import JsonlDesk
+from preflect.desk import ReviewDesk
+from preflect.errors import InputError, MissingPartError
+from preflect.schemas import ArgillaDeskSpec, DeskSpec, JsonlDeskSpec
+
+if TYPE_CHECKING:
+    from preflect.adapters.argilla_desk import ArgillaDesk
+
+DEFAULT_HOME: Final = Path("data/review")
+
+
+def open_desk(spec: DeskSpec) -> ReviewDesk:
+    """The desk itself. Raises: MissingPartError, InputError: it can't be reached."""
+    if isinstance(spec, JsonlDeskSpec):
+        return JsonlDesk(Path(spec.path))
+    return open_argilla(spec)
+
+
+def open_argilla(spec: ArgillaDeskSpec) -> ArgillaDesk:
+    """The team's own Argilla by URL and key, or the embedded one by where it listens now.
+
+    Raises: InputError: the key's variable is not set; MissingPartError: the embedded one does not run.
+    """
+    from preflect.adapters.argilla_desk import ArgillaDesk  # noqa: PLC0415  # few runs are reviewed
+
+    if spec.url is not None:
+        if spec.api_key_env is None:
+            raise InputError(f"name the variable with the API key of the Argilla at {spec.url}: --api-key-env NAME")
+        url, api_key = spec.url, secret(spec.api_key_env)
+    else:
+        url, api_key = _embedded(Path(spec.home or DEFAULT_HOME))
+    return ArgillaDesk(url=url, api_key=api_key, workspace=spec.workspace, dataset=spec.dataset)
+
+
+def _embedded(home: Path) -> tuple[str, str]:
+    from preflect.review.home import ReviewHome  # noqa: PLC0415
+
+    running, credentials = ReviewHome(home).running(), ReviewHome(home).credentials()
+    if running is None or credentials is None:
+        raise MissingPartError(
+            f"no review server runs in {home}; start it with `preflect review start`, name your own Argilla with "
+            "--url, or a file with --to"
+        )
+    return running.url, credentials.api_key
+
+
+def place_of(spec: DeskSpec) -> str:
+    """Where it is, for people."""
+    if isinstance(spec, JsonlDeskSpec):
+        return spec.path
+    return f"{spec.workspace}/{spec.dataset} in {spec.url or 'the embedded Argilla'}"

@@ -1,0 +1,31 @@
+"""A review's options from the command line, for a run whose recipe has no such stage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import orjson
+from pydantic import ValidationError
+
+from preflect.errors import InputError
+from preflect.recipes.locate import Source
+from preflect.recipes.nearest import did_you_mean
+from preflect.recipes.overrides import override
+from preflect.schemas import ReviewStage
+
+
+def options_with(options: ReviewStage, settings: Sequence[str]) -> ReviewStage:
+    """The options with each `key=VALUE` in its place, values read as YAML. Raises: InputError."""
+    values = override(Source("review", options.model_dump(mode="json")), settings).values
+    try:
+        return ReviewStage.model_validate_json(orjson.dumps(values))
+    except ValidationError as error:
+        raise InputError("; ".join(_complaint(e["loc"], e["msg"], e["input"]) for e in error.errors())) from error
+
+
+def _complaint(place: tuple[int | str, ...], message: str, got: object) -> str:
+    key = ".".join(map(str, place)) or "review"
+    if message.startswith("Extra inputs"):
+        known = [name for name in ReviewStage.model_fields if name != "stage"]
+        return f"--set {key}: a review has no such option; it has {', '.join(known)}{did_you_mean(key, known)}"
+    return f"--set {key}: {message}, got {got!r}"

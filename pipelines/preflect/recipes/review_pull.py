@@ -1,0 +1,204 @@
+"""`preflect review pull`: fetch what people said, and bring it into the run."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from preflect.engine.lock import sole_use
+from preflect.engine.review_folder import ReviewFolder, answers_id, review_phase
+from preflect.engine.run_folder import RunFolder
+from preflect.errors import DataError, InputError, JudgeTooInaccurateError
+from preflect.recipes.admission import admission_of, scoring_students
+from preflect.recipes.finish import check_judge
+from preflect.recipes.review_answers import answered_of
+from preflect.recipes.review_desks import open_desk
+from preflect.recipes.review_figures import count_reviews
+from preflect.recipes.review_push import tasks_of
+from preflect.recipes.students import build_student
+from preflect.review.answered import Answered
+from preflect.review.form import faults_of, form_of
+from preflect.review.take_back import Admission, TakeBack
+from preflect.schemas import (
+    ChatModelSpec,
+    DeskName,
+    DeskSpec,
+    Manifest,
+    PairStage,
+    Recipe,
+    Rejection,
+    ReviewAnswer,
+    ReviewQueue,
+    Sample,
+)
+from preflect.stages.pair import choose_pair, pair_rng
+
+_MOST_FAULTS: Final = 5
+_Key = tuple[DeskName, str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pulled:
+    """What a pull came to."""
+
+    answers: int
+    """All that are there."""
+    new: int
+    changed: int
+    unknown: int
+    """Answers to items that are not of this queue."""
+    full: int
+    """Samples with all their answers."""
+    size: int
+    """Samples in the queue."""
+    decided: int
+    go_on: bool
+    """Whether the run is to be resumed now: answers came for a stage of it."""
+
+
+def pull(folder: RunFolder, desk: DeskSpec | None = None) -> Pulled:
+    """Fetch the answers from wherever the queue was laid out, and make samples, exports and report anew with them.
+
+    A run with a stage `review` is not touched but for its answers: `resume` goes on with them.
+    Args: desk takes the place of where the queue was laid out last.
+    Raises: InputError: nothing was pushed; DataError: an answer does not fit the form; nothing was changed.
+    JudgeTooInaccurateError: all is brought in, and not exported.
+    """
+    with sole_use(folder.live_path):
+        files = ReviewFolder(folder)
+        queue = files.queue()
+        if queue is None:
+            raise InputError(
+                f"nobody was asked about {folder.path} yet; begin with `preflect review push {folder.path}`"
+            )
+        desks: dict[DeskName, DeskSpec] = files.desks()
+        if desk:
+            desks["review"] = desk
+        before: dict[_Key, ReviewAnswer] = {(a.desk, a.sample_id, a.reviewer): a for a in files.answers()}
+        after, unknown = _merged(queue, desks, before)
+        if desk:
+            files.keep_desk("review", desk)
+        files.keep_answers(after.values())
+        go_on = bring_in(folder)
+        answered = answered_of(folder)
+        return Pulled(
+            answers=len(after),
+            new=len(after.keys() - before.keys()),
+            changed=sum(key in before and before[key] != answer for key, answer in after.items()),
+            unknown=unknown,
+            full=answered.full(),
+            size=answered.size(),
+            decided=sum(answered.decision(sample_id) is not None for sample_id in answered.reviewed),
+            go_on=go_on,
+        )
+
+
+def _merged(
+    queue: ReviewQueue, desks: Mapping[DeskName, DeskSpec], before: Mapping[_Key, ReviewAnswer]
+) -> tuple[dict[_Key, ReviewAnswer], int]:
+    """What was known with what is there now; of an item that is gone what was known of it stays."""
+    after, unknown, faults = {**before}, 0, list[str]()
+    for name, spec in desks.items():
+        known = {task.sample_id for task in tasks_of(queue, name)}
+        form = form_of(queue.options, name)
+        for item_id, answers in open_desk(spec).answers().items():
+            if item_id not in known:
+                unknown += len(answers)
+                continue
+            after = {key: answer for key, answer in after.items() if key[:2] != (name, item_id)}
+            for answer in answers:
+                faults += (f"{item_id}, {answer.reviewer}: {fault}" for fault in faults_of(form, answer.values))
+                values = dict(sorted(answer.values.items()))
+                after[name, item_id, answer.reviewer] = answer.evolve(desk=name, values=values)
+    if faults:
+        more = f"\n… and {len(faults) - _MOST_FAULTS} more" if len(faults) > _MOST_FAULTS else ""
+        raise DataError("answers that don't fit the form:\n" + "\n".join(faults[:_MOST_FAULTS]) + more)
+    return after, unknown
+
+
+def bring_in(folder: RunFolder) -> bool:
+    """Make the run of what is known now; returns whether it is to be resumed for that."""
+    manifest, kept = folder.manifest(), ReviewFolder(folder).answers()
+    phase = review_phase(folder.recipe())
+    if phase is None:
+        if manifest.review is None or manifest.review.answers_id != answers_id(kept):
+            _make_anew(folder, manifest)
+        return False
+    is_old = manifest.review is None or manifest.review.answers_id != answers_id(kept)
+    if manifest.phases_done > phase.number and is_old:
+        # What the later phases left goes when the run is resumed.
+        reopened = manifest.evolve(phases_done=phase.number, status="paused", message=_resume(folder))
+        folder.write_manifest(reopened.evolve(review=count_reviews(folder)))
+    elif is_old:
+        folder.write_manifest(manifest.evolve(review=count_reviews(folder)))
+    return folder.manifest().status != "done"
+
+
+def _resume(folder: RunFolder) -> str:
+    return f"reviews came in after its end; go on with `preflect resume {folder.path}`"
+
+
+def _make_anew(folder: RunFolder, manifest: Manifest) -> None:
+    """Samples, exports and report with the reviews; the manifest last, so that what dies before is done again."""
+    from preflect.engine.storage import lost_candidates, write_samples  # noqa: PLC0415  # polars
+    from preflect.recipes.finish import Ending  # noqa: PLC0415
+
+    files, recipe = ReviewFolder(folder), folder.recipe()
+    files.keep_before()
+    answered = answered_of(folder)
+    stage = TakeBack(answered=answered, admission=_admission(recipe, answered))
+    for name, samples in files.parts_before():
+        write_samples(folder.path / "samples" / name, _with_reviews(samples, stage, recipe))
+    lost: dict[str, dict[str, int]] = {}
+    for of_stage, reason, count in lost_candidates(sorted((folder.path / "samples").glob("part-*.parquet"))):
+        reasons = lost.setdefault(of_stage, {})
+        reasons[reason] = reasons.get(reason, 0) + count
+    counts = tuple(count.evolve(candidates_lost=lost.get(count.stage, {})) for count in manifest.stages)
+    made = manifest.evolve(stages=counts, review=count_reviews(folder), exports=())
+    try:
+        check_judge(recipe.limits, made.review, must_be_known=True)
+    except JudgeTooInaccurateError:
+        # Data that a judge chose who is known to be wrong too often must not lie there.
+        shutil.rmtree(folder.export_path, ignore_errors=True)
+        folder.write_manifest(made)
+        raise
+    ending = Ending()
+    made = made.evolve(exports=ending.export(folder))
+    ending.report(folder, made)
+    folder.write_manifest(made)
+
+
+def _admission(recipe: Recipe, answered: Answered) -> Admission | None:
+    """The run's student, which is loaded only where somebody wrote a response."""
+    edits = any(review.question == "improved" for s in answered.reviewed for review in answered.reviews(s))
+    if not edits:
+        return None
+    specs = {name: recipe.models[name] for name in scoring_students(recipe)}
+    return admission_of(recipe, {n: build_student(s) for n, s in specs.items() if not isinstance(s, ChatModelSpec)})
+
+
+def _with_reviews(samples: Iterable[Sample], stage: TakeBack, recipe: Recipe) -> Iterator[Sample]:
+    with asyncio.Runner() as runner:
+        for sample in samples:
+            told = runner.run(stage.run(sample))
+            yield sample if told == sample else _paired_anew(told, recipe)
+
+
+def _paired_anew(sample: Sample, recipe: Recipe) -> Sample:
+    """The sample with its pairs chosen again, as the recipe's stages would."""
+    from preflect.engine.plan import stage_names  # noqa: PLC0415
+
+    stages = {n: s for n, s in zip(stage_names(recipe), recipe.stages, strict=True) if isinstance(s, PairStage)}
+    kept = tuple(rejection for rejection in sample.rejections if rejection.stage not in stages)
+    sample = sample.evolve(pairs=(), rejections=kept) if stages else sample
+    for name, stage in stages.items():
+        rng = pair_rng(recipe.seed, sample.id)
+        chosen = choose_pair(sample, stage.strategy, stage.min_margin, rng, stage=name)
+        if isinstance(chosen, Rejection):
+            sample = sample.evolve(rejections=(*sample.rejections, chosen))
+        else:
+            sample = sample.evolve(pairs=(*sample.pairs, chosen))
+    return sample

@@ -1,0 +1,124 @@
+"""`preflect review push`: choose a queue, and lay it out where people review."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from preflect.engine.lock import sole_use
+from preflect.engine.review_folder import ReviewFolder, review_stage
+from preflect.engine.run_folder import RunFolder
+from preflect.errors import InputError
+from preflect.recipes.review_answers import answered_of
+from preflect.recipes.review_desks import open_desk, place_of
+from preflect.recipes.review_options import options_with
+from preflect.review.form import form_of, item_of
+from preflect.review.queue import ADJUDICATE, candidates, choose_round
+from preflect.schemas import DeskName, DeskSpec, ReviewQueue, ReviewRound, ReviewStage, ReviewTask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pushed:
+    """What a push came to."""
+
+    place: str
+    items: int
+    """In all of the desk's queue."""
+    new: int
+    """Of them those that were laid out now; the others were there."""
+    parts: dict[str, int]
+    """Items by why they were chosen."""
+    chosen_now: int
+    """Items that this push chose; 0: it only saw to it that all are there."""
+
+
+def push(folder: RunFolder, desk: DeskSpec, overrides: Sequence[str] = (), *, more: bool = False) -> Pushed:
+    """Choose the run's queue, once, and lay out what of it is not there yet.
+
+    Args: overrides are `key=VALUE` of the stage's options, for a run without that stage; more chooses another queue of
+    the same size, from samples that nobody was asked about.
+    Raises: InputError, MissingPartError: nothing was laid out.
+    """
+    with sole_use(folder.live_path):
+        files = ReviewFolder(folder)
+        queue = files.queue() or ReviewQueue(options=_options(files, overrides))
+        if overrides and queue.rounds:
+            queue = queue.evolve(options=_options(files, overrides))
+        chosen = _next_round(files, queue) if more or not _rounds(queue, "review") else None
+        if chosen:
+            queue = queue.evolve(rounds=(*queue.rounds, chosen))
+        pushed = lay_out(files, queue, "review", desk)
+        return _told(queue, "review", desk, pushed, len(chosen.tasks) if chosen else 0)
+
+
+def push_for_adjudication(folder: RunFolder, desk: DeskSpec) -> Pushed:
+    """Lay out what people could not settle, ties and conflicts, for an expert whose word then stands.
+
+    Raises: InputError: there is no such sample.
+    """
+    with sole_use(folder.live_path):
+        files, answered = ReviewFolder(folder), answered_of(folder)
+        open_ = tuple(task.evolve(part=ADJUDICATE) for task in answered.open_cases())
+        queue = answered.queue
+        if not open_ and not _rounds(queue, "adjudication"):
+            raise InputError(
+                f"the run {folder.path} has no sample that all its reviewers have answered and that is open: a tie, or "
+                "as many for one as for the other"
+            )
+        if open_:
+            new = ReviewRound(desk="adjudication", kind=queue.options.kind, population=len(open_), tasks=open_)
+            queue = queue.evolve(rounds=(*queue.rounds, new))
+        pushed = lay_out(files, queue, "adjudication", desk)
+        return _told(queue, "adjudication", desk, pushed, len(open_))
+
+
+def _options(files: ReviewFolder, overrides: Sequence[str]) -> ReviewStage:
+    stage, queue = review_stage(files.run.recipe()), files.queue()
+    if stage and overrides:
+        raise InputError(
+            f"--set {overrides[0]}: the recipe has a stage 'review', and what it says stands; leave it out"
+        )
+    return stage or options_with(queue.options if queue else ReviewStage(), overrides)
+
+
+def _next_round(files: ReviewFolder, queue: ReviewQueue) -> ReviewRound:
+    seed = files.run.recipe().seed
+    pushed = {task.sample_id for r in queue.rounds for task in r.tasks}
+    found = candidates(files.samples(), queue.options, seed, pushed)
+    chosen = choose_round(found, queue.options, seed, len(queue.rounds))
+    if not chosen.tasks:
+        what = {"preference": "two responses to compare", "sft": "a response", "rft": "a reference answer"}
+        left = f" that nobody was asked about, of {len(pushed):,} that were" if pushed else ""
+        raise InputError(f"the run {files.run.path} has no sample with {what[queue.options.kind]}{left}")
+    return chosen
+
+
+def lay_out(files: ReviewFolder, queue: ReviewQueue, name: DeskName, desk: DeskSpec) -> int:
+    """Lay out what of the queue is not there yet; returns how many items that were.
+
+    The queue is kept first: whatever dies then, the next push lays out the same.
+    """
+    tasks = {task.sample_id: task for task in tasks_of(queue, name)}
+    form = form_of(queue.options, f"{files.run.manifest().name}-{name}")
+    items = {s.id: item_of(s, tasks[s.id], queue.options) for s in files.samples() if s.id in tasks}
+    opened = open_desk(desk)
+    files.keep_queue(queue)
+    files.keep_desk(name, desk)
+    return opened.push(form, [items[sample_id] for sample_id in tasks])
+
+
+def tasks_of(queue: ReviewQueue, name: DeskName) -> list[ReviewTask]:
+    """All that was ever given to this desk, oldest first."""
+    return [task for r in _rounds(queue, name) for task in r.tasks]
+
+
+def _rounds(queue: ReviewQueue, name: DeskName) -> list[ReviewRound]:
+    return [r for r in queue.rounds if r.desk == name]
+
+
+def _told(queue: ReviewQueue, name: DeskName, desk: DeskSpec, new: int, chosen: int) -> Pushed:
+    tasks = tasks_of(queue, name)
+    parts: dict[str, Any] = dict(sorted(Counter(task.part for task in tasks).items()))
+    return Pushed(place=place_of(desk), items=len(tasks), new=new, parts=parts, chosen_now=chosen)

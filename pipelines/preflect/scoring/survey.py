@@ -1,0 +1,50 @@
+"""A share of all samples, estimated from a queue that was chosen for its doubtful ones.
+
+Of the reviewed samples as they are, a judge looks worse than it is: they were picked because it might be wrong. So each
+stratum of the queue stands for as many samples as it was chosen from: what was picked stands for itself, the random
+part for everything that was left. The estimate is the ratio of the weighted counts (Horvitz and Thompson 1952; Hájek
+1971):
+
+    sum_h (N_h / n_h) · right_h  /  sum_h (N_h / n_h) · counted_h
+
+with N_h the samples of the stratum, n_h those of them that people reviewed, counted_h those that can be right or wrong
+at all (a tie can't), right_h those that are right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from preflect.schemas import Estimate
+from preflect.scoring.intervals import in_strata
+
+
+@dataclass(frozen=True, slots=True)
+class Stratum:
+    """Samples that stand for so many."""
+
+    size: int
+    reviewed: Sequence[bool | None]
+    """Of each reviewed one whether it is right; None where that is no question."""
+
+
+def estimated_share(strata: Sequence[Stratum], *, seed: int) -> Estimate:
+    """The share, with a bootstrap interval: each stratum resampled by itself, as if drawn from many more.
+
+    Returns: no value where a stratum of more samples than were reviewed of it has none that was reviewed: nothing is
+    known of what it stands for.
+    """
+    blind = any(stratum.size and not stratum.reviewed for stratum in strata)
+    sizes = [stratum.size for stratum in strata]
+    units = [stratum.reviewed for stratum in strata]
+    if blind:
+        return Estimate(value=None, n=sum(map(len, units)))
+    return in_strata(units, lambda drawn: _share(sizes, drawn), seed=seed)
+
+
+def _share(sizes: Sequence[int], reviewed: Sequence[Sequence[bool | None]]) -> float | None:
+    weights = [size / len(units) if units else 0.0 for size, units in zip(sizes, reviewed, strict=True)]
+    right = sum(w * sum(unit is True for unit in units) for w, units in zip(weights, reviewed, strict=True))
+    counted = sum(w * sum(unit is not None for unit in units) for w, units in zip(weights, reviewed, strict=True))
+    return right / counted if counted else None

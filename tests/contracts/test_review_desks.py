@@ -1,0 +1,268 @@
+"""What every place where people review does: the embedded Argilla, the same as a team's own, and a file."""
+
+from __future__ import annotations
+
+import gc
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from pydantic import JsonValue
+from tests.review_server import ReviewServer
+
+from preflect.adapters.argilla_desk import ArgillaDesk
+from preflect.adapters.jsonl_desk import JsonlDesk
+from preflect.desk import ReviewDesk, ReviewItem
+from preflect.errors import DataError, InputError, MissingPartError
+from preflect.recipes.review_desks import open_desk
+from preflect.review.form import form_of
+from preflect.schemas import ArgillaDeskSpec, ReviewStage
+
+Values = Mapping[str, JsonValue]
+FORMS = {kind: form_of(ReviewStage(kind=kind, gold=0, overlap=2), "q") for kind in ("preference", "sft", "rft")}
+HOSTILE = "<script>alert(1)</script> **bold** 日本語 \N{ZERO WIDTH JOINER}\n\n| a | b |\n|---|---|\n| 1 | 2 |"
+
+
+def item(number: int, *, kind: str = "preference", text: str = "text", suggested: str = "") -> ReviewItem:
+    responses = {"preference": (f"{text} a", f"{text} b"), "sft": (text,), "rft": ()}[kind]
+    return ReviewItem(
+        id=f"sample-{number}",
+        prompt=f"prompt {number} {text}",
+        responses=responses,
+        reference="42" if kind == "rft" else None,
+        metadata={"source": "seeds", "prompt_chars": 9} | ({"response_chars": 6} if responses else {}),
+        hidden={"part": "random"} | ({"judge": "b", "margin": 1.5} if kind == "preference" else {}),
+        suggested={"better": suggested} if suggested else {},
+    )
+
+
+@dataclass(frozen=True)
+class Place:
+    """A desk, and people at it."""
+
+    desk: ReviewDesk
+    say: Callable[[str, str, Values], None]
+    """Item, reviewer, answers."""
+    withdraw: Callable[[str, str], None]
+    shown: Callable[[str], Mapping[str, str]]
+    """What stands on the form of an item."""
+
+
+def in_file(path: Path) -> Place:
+    def change(item_id: str, edit: Callable[[dict[str, Any]], None]) -> None:
+        lines: list[dict[str, Any]] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        for line in lines:
+            if line["id"] == item_id:
+                edit(line)
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+
+    def say(item_id: str, reviewer: str, values: Values) -> None:
+        said = {"reviewer": reviewer, "submitted_at": "2026-01-31T10:30:00+01:00", **values}
+        change(item_id, lambda line: line["answers"].append(said))
+
+    def withdraw(item_id: str, reviewer: str) -> None:
+        change(item_id, lambda line: line.update(answers=[a for a in line["answers"] if a["reviewer"] != reviewer]))
+
+    def shown(item_id: str) -> Mapping[str, str]:
+        [line] = [one for one in map(json.loads, path.read_text(encoding="utf-8").splitlines()) if one["id"] == item_id]
+        texts = {f"response_{label}": text for label, text in line["responses"].items()}
+        return {"prompt": line["prompt"], **texts} | (
+            {"reference_answer": line["reference"]} if "reference" in line else {}
+        )
+
+    return Place(JsonlDesk(path), say, withdraw, shown)
+
+
+@dataclass
+class InArgilla:
+    """People at an Argilla, by its API."""
+
+    server: ReviewServer
+    workspace: str
+    dataset: str
+
+    def __post_init__(self) -> None:
+        self._people: dict[str, Any] = {}
+
+    def id_of(self, where: str, name: str) -> str:
+        return next(one["id"] for one in self.server.get(where)["items"] if one["name"] == name)
+
+    def records(self) -> dict[str, dict[str, Any]]:
+        dataset = self.id_of("/me/datasets", self.dataset)
+        found = self.server.get(f"/datasets/{dataset}/records?include=responses&limit=500")["items"]
+        return {record["external_id"]: record for record in found}
+
+    def person(self, name: str) -> Any:
+        if name not in self._people:
+            workspace = self.id_of("/me/workspaces", self.workspace)
+            self._people[name] = self.server.add_user(f"{name}-{self.workspace}", workspace)
+        return self._people[name]
+
+    def say(self, item_id: str, reviewer: str, values: Values) -> None:
+        self._respond(item_id, reviewer, "submitted", values)
+
+    def _respond(self, item_id: str, reviewer: str, status: str, values: Values) -> None:
+        record = self.records()[item_id]
+        body = {"record_id": record["id"], "status": status, "values": {n: {"value": v} for n, v in values.items()}}
+        [told] = self.person(reviewer).post("/me/responses/bulk", {"items": [body]})["items"]
+        assert told["error"] is None, told
+
+    def withdraw(self, item_id: str, reviewer: str) -> None:
+        self._respond(item_id, reviewer, "discarded", {})
+
+    def shown(self, item_id: str) -> Mapping[str, str]:
+        return self.records()[item_id]["fields"]
+
+
+@pytest.fixture(params=["embedded", "remote", "file"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    if request.param == "file":
+        return in_file(tmp_path / "queue.jsonl")
+    server: ReviewServer = request.getfixturevalue("review_server")
+    name = f"q-{uuid4().hex[:12]}"
+    people = InArgilla(server, name, name)
+    if request.param == "remote":
+        desk: ReviewDesk = ArgillaDesk(server.url, server.api_key, people.workspace, people.dataset)
+    else:
+        desk = open_desk(ArgillaDeskSpec(home=str(server.home), workspace=people.workspace, dataset=people.dataset))
+    return Place(desk, people.say, people.withdraw, people.shown)
+
+
+def told(desk: ReviewDesk) -> dict[str, dict[str, Values]]:
+    """Values by item and reviewer, without the suffix that tells one test's people from another's."""
+    return {
+        item_id: {answer.reviewer.partition("-")[0]: answer.values for answer in answers}
+        for item_id, answers in desk.answers().items()
+    }
+
+
+def test_what_is_laid_out_twice_is_there_once(place: Place) -> None:
+    form = FORMS["preference"]
+    assert place.desk.push(form, [item(1), item(2)]) == 2
+    assert place.desk.push(form, [item(1), item(2)]) == 0
+    assert place.desk.push(form, [item(2), item(3)]) == 1
+    assert told(place.desk) == {"sample-1": {}, "sample-2": {}, "sample-3": {}}
+
+
+def test_answers_come_back_as_they_were_given(place: Place) -> None:
+    place.desk.push(FORMS["preference"], [item(1), item(2)])
+    said: Values = {
+        "better": "b",
+        "rating_a": 2,
+        "rating_b": 5,
+        "problems_a": ["wrong", "unclear"],
+        "improved": HOSTILE,
+    }
+    place.say("sample-1", "ann", said)
+    place.say("sample-1", "bob", {"better": "tie"})
+    assert told(place.desk) == {"sample-1": {"ann": said, "bob": {"better": "tie"}}, "sample-2": {}}
+    [first, _] = place.desk.answers()["sample-1"]
+    assert first.submitted_at.endswith("+00:00")
+
+
+def test_an_answer_may_be_changed_and_withdrawn(place: Place) -> None:
+    place.desk.push(FORMS["preference"], [item(1)])
+    place.say("sample-1", "ann", {"better": "a"})
+    place.say("sample-1", "ann", {"better": "both_bad"})
+    assert told(place.desk) == {"sample-1": {"ann": {"better": "both_bad"}}}
+    place.withdraw("sample-1", "ann")
+    assert told(place.desk) == {"sample-1": {}}
+
+
+def test_what_is_laid_out_later_leaves_answers_as_they_are(place: Place) -> None:
+    place.desk.push(FORMS["preference"], [item(1)])
+    place.say("sample-1", "ann", {"better": "a"})
+    place.desk.push(FORMS["preference"], [item(1, text="other"), item(2)])
+    assert told(place.desk) == {"sample-1": {"ann": {"better": "a"}}, "sample-2": {}}
+    assert place.shown("sample-1")["prompt"] == "prompt 1 text"
+
+
+@pytest.mark.parametrize("kind", FORMS)
+def test_texts_are_shown_as_they_are(place: Place, kind: str) -> None:
+    place.desk.push(FORMS[kind], [item(1, kind=kind, text=HOSTILE)])
+    shown = place.shown("sample-1")
+    assert shown["prompt"] == f"prompt 1 {HOSTILE}"
+    fields = {"preference": {"response_a", "response_b"}, "sft": {"response_a"}, "rft": {"reference_answer"}}[kind]
+    assert {*shown} == {"prompt"} | fields
+
+
+def test_a_queue_that_is_not_there_is_told(place: Place) -> None:
+    with pytest.raises(InputError, match="is not there"):
+        place.desk.answers()
+
+
+def test_people_see_no_verdict_unless_they_are_to(review_server: ReviewServer) -> None:
+    people = InArgilla(review_server, "verdicts", "verdicts")
+    desk = ArgillaDesk(review_server.url, review_server.api_key, people.workspace, people.dataset)
+    desk.push(FORMS["preference"], [item(1), item(2, suggested="b")])
+    dataset = people.id_of("/me/datasets", "verdicts")
+    found = review_server.get(f"/datasets/{dataset}/records?include=suggestions")["items"]
+    suggested = {r["external_id"]: [s["value"] for s in r["suggestions"]] for r in found}
+    assert suggested == {"sample-1": [], "sample-2": ["b"]}
+    ann = people.person("ann")
+    properties = {
+        p["name"]: p["visible_for_annotators"] for p in ann.get(f"/me/datasets/{dataset}/metadata-properties")["items"]
+    }
+    assert {"judge", "margin", "part"}.isdisjoint(properties)
+    assert {"source", "prompt_chars", "response_chars"} <= {*properties}
+
+
+def test_a_new_person_has_a_password_once_and_gets_in(review_server: ReviewServer) -> None:
+    desk = ArgillaDesk(review_server.url, review_server.api_key, "team", "queue")
+    desk.push(FORMS["sft"], [item(1, kind="sft")])
+    passwords = desk.admit(["carol", "dave", "carol"])
+    assert {*passwords} == {"carol", "dave"}
+    assert review_server.log_in("carol", passwords["carol"]).status_code < 300
+    assert review_server.log_in("carol", passwords["dave"]).status_code == 401
+    assert desk.admit(["carol"]) == {}
+    other = ArgillaDesk(review_server.url, review_server.api_key, "another-team", "queue")
+    assert other.admit(["carol"]) == {}
+
+
+# The client leaves its connection open where it can't log in.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_wrong_key_is_refused_and_not_repeated(review_server: ReviewServer) -> None:
+    desk = ArgillaDesk(review_server.url, "not-a-key", "team", "queue")
+    with pytest.raises(InputError, match="does not take this API key") as told_:
+        desk.push(FORMS["sft"], [])
+    assert "not-a-key" not in f"{told_.value}{desk!r}"
+    del told_
+    gc.collect()
+
+
+def test_an_annotators_key_may_not_make_a_queue(review_server: ReviewServer) -> None:
+    ann = review_server.add_user("only-annotates")
+    desk = ArgillaDesk(review_server.url, ann.api_key, "forbidden", "queue")
+    with pytest.raises(InputError, match="an owner's may"):
+        desk.push(FORMS["sft"], [item(1, kind="sft")])
+
+
+def test_an_argilla_that_is_not_there_is_a_missing_part(tmp_path: Path) -> None:
+    with pytest.raises(MissingPartError, match="preflect review start"):
+        open_desk(ArgillaDeskSpec(home=str(tmp_path), dataset="queue"))
+    with pytest.raises(InputError, match="--api-key-env NAME"):
+        open_desk(ArgillaDeskSpec(url="http://127.0.0.1:9", dataset="queue"))
+    with pytest.raises(MissingPartError, match="no Argilla answers at"):
+        ArgillaDesk("http://127.0.0.1:9", "key", "w", "q").push(FORMS["sft"], [])
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("{", "not JSON"),
+        ('{"prompt": "x"}', "an object with an `id` is wanted"),
+        ('{"id": "1", "answers": 3}', "a list of objects is right"),
+        ('{"id": "1", "answers": [{"better": "a"}]}', "an answer needs a `reviewer`"),
+        ('{"id": "1", "answers": [{"reviewer": "ann", "submitted_at": "noon"}]}', "a time such as"),
+    ],
+)
+def test_a_line_that_is_no_item_is_told_with_its_place(tmp_path: Path, line: str, fault: str) -> None:
+    path = tmp_path / "queue.jsonl"
+    path.write_text(f'{{"id": "0"}}\n{line}\n', encoding="utf-8")
+    with pytest.raises(DataError, match=fault) as told_:
+        JsonlDesk(path).answers()
+    assert str(told_.value).startswith(f"{path}:2: ")

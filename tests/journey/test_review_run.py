@@ -1,0 +1,304 @@
+"""A run whose samples people review, in a file of JSON lines: pushed, answered, pulled, exported."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from tests.review_server import ReviewServer
+
+from preflect.adapters.shipped import shipped
+from preflect.engine import run
+from preflect.engine.review_folder import ReviewFolder
+from preflect.engine.run_folder import RunFolder
+from preflect.recipes import load
+from preflect.schemas import JsonlDeskSpec, Sample
+
+from .conftest import Run, WriteRecipe, command, contents
+
+Line = dict[str, Any]
+Answer = Callable[[int, Line], list[Line]]
+
+
+def answer(path: Path, say: Answer) -> None:
+    """Write answers into the file, as a team's tool would."""
+    lines: list[Line] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    for number, line in enumerate(lines):
+        line["answers"] = say(number, line)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+
+
+def always(better: str, **more: object) -> Answer:
+    return lambda number, line: [{"reviewer": "ann", "better": better, **more}]
+
+
+def samples(folder: Path) -> dict[str, Sample]:
+    return {sample.id: sample for sample in RunFolder(folder).samples()}
+
+
+@pytest.fixture(scope="module")
+def done_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that is done."""
+    folder = tmp_path_factory.mktemp("done")
+    run(load(shipped("recipes/quickstart.yaml"), ["input.limit=24"]), folder / "run")
+    return folder / "run"
+
+
+@pytest.fixture
+def finished(preflect: Run, done_once: Path, tmp_path: Path) -> Path:
+    """The same with a queue of eight in `queue.jsonl`."""
+    shutil.copytree(done_once, tmp_path / "run")
+    pushed = preflect("review", "push", "run", "--to", "queue.jsonl", "--set", "size=8", "--json")
+    assert json.loads(pushed.stdout)["new"] == 8
+    assert ReviewFolder(RunFolder(tmp_path / "run")).desks() == {
+        "review": JsonlDeskSpec(path=str(tmp_path / "queue.jsonl"))
+    }
+    return tmp_path / "run"
+
+
+def test_what_people_prefer_is_exported(preflect: Run, finished: Path, tmp_path: Path) -> None:
+    queue = tmp_path / "queue.jsonl"
+    again = preflect("review", "push", "run", "--json")
+    assert json.loads(again.stdout)["new"] == 0
+    before = samples(finished)
+    answer(queue, always("b"))
+    assert json.loads(preflect("review", "pull", "run", "--json").stdout)["new"] == 8
+    after = samples(finished)
+    tasks = {task["sample_id"]: task for r in read(finished / "review/queue.json")["rounds"] for task in r["tasks"]}
+    assert {sample_id for sample_id in after if after[sample_id].reviews} == {*tasks}
+    for sample_id, task in tasks.items():
+        if task["part"] != "gold":
+            shown = task["response_ids"]
+            assert after[sample_id].verdicts[-1].better_id == shown[1]
+            assert all(
+                {pair.chosen_id, pair.rejected_id} != {*shown} or pair.chosen_id == shown[1]
+                for pair in after[sample_id].pairs
+            )
+    assert all(after[sample_id] == before[sample_id] for sample_id in after.keys() - tasks.keys())
+    manifest = read(finished / "manifest.json")
+    assert manifest["review"]["reviewed"] == 8
+    assert sum(manifest["exports"][1][side] for side in ("train", "test")) == sum(len(s.pairs) for s in after.values())
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_the_same_answers_are_the_same_bytes_however_they_came(preflect: Run, finished: Path, tmp_path: Path) -> None:
+    queue = tmp_path / "queue.jsonl"
+    shutil.copytree(finished, tmp_path / "other")
+
+    def edited(number: int, line: Line) -> list[Line]:
+        better = {"reviewer": "bob", "better": "a", "improved": line["responses"]["a"] + "\nThat is all."}
+        return [{"reviewer": "ann", "better": "a"}, better] if number % 2 else [better]
+
+    answer(queue, edited)
+    assert preflect("review", "pull", "run").returncode == 0
+    answer(queue, lambda number, line: [{"reviewer": "bob", "better": "both_bad"}] if number < 3 else [])
+    assert preflect("review", "pull", "other", "--from", queue).returncode == 0
+    answer(queue, edited)
+    assert preflect("review", "pull", "other").returncode == 0
+    assert contents(finished) == contents(tmp_path / "other")
+    before = contents(finished)
+    assert json.loads(preflect("review", "pull", "run", "--json").stdout)["new"] == 0
+    assert contents(finished) == before
+    assert any(r.origin == "human" for sample in samples(finished).values() for r in sample.responses)
+
+
+def test_a_pull_that_is_killed_at_any_moment_is_done_again(preflect: Run, finished: Path, tmp_path: Path) -> None:
+    answer(tmp_path / "queue.jsonl", always("b"))
+    shutil.copytree(finished, tmp_path / "other")
+    assert preflect("review", "pull", "run").returncode == 0
+    for number in range(6):
+        with subprocess.Popen(
+            command("review", "pull", "other"), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
+            time.sleep(0.4 + 0.3 * number)
+            process.kill()
+    assert preflect("review", "pull", "other").returncode == 0
+    assert contents(finished) == contents(tmp_path / "other")
+
+
+def test_answers_that_do_not_fit_are_told_and_change_nothing(preflect: Run, finished: Path, tmp_path: Path) -> None:
+    queue, before = tmp_path / "queue.jsonl", contents(finished)
+    answer(queue, always("c"))
+    told = preflect("review", "pull", "run")
+    assert told.returncode == 2
+    assert "'better' is 'c'; one of a, b, tie, both_bad would be right" in told.stderr
+    queue.write_text(queue.read_text() + "no json\n")
+    told = preflect("review", "pull", "run")
+    assert told.returncode == 2
+    assert f"{queue}:9: not JSON" in told.stderr
+    assert contents(finished) == before
+
+
+def test_what_people_cannot_settle_goes_to_an_expert_whose_word_stands(
+    preflect: Run, finished: Path, tmp_path: Path
+) -> None:
+    nobody = preflect("review", "report", "run")
+    assert nobody.returncode == 2
+    assert "nobody has reviewed a sample" in nobody.stderr
+
+    def divided(number: int, line: Line) -> list[Line]:
+        other = "b" if number < 3 else "a"
+        return [{"reviewer": "ann", "better": "a"}, {"reviewer": "bob", "better": other}]
+
+    answer(tmp_path / "queue.jsonl", divided)
+    preflect("review", "pull", "run")
+    said = preflect("review", "push", "run", "--adjudicate", "--to", "expert.jsonl", "--json")
+    assert json.loads(said.stdout)["items"] == 3
+    answer(tmp_path / "expert.jsonl", always("tie"))
+    assert json.loads(preflect("review", "pull", "run", "--json").stdout)["decided"] == 8
+    report = json.loads(preflect("review", "report", "run", "--json").stdout)
+    assert (report["ties"], report["conflicts"]) == (3, 0)
+    assert report == read(finished / "review" / "report.json")
+    assert "Krippendorff" in (finished / "review" / "report.html").read_text(encoding="utf-8")
+    assert "Judge right, by people" in (finished / "report.html").read_text(encoding="utf-8")
+    nothing = preflect("review", "push", "run", "--adjudicate", "--json")
+    assert json.loads(nothing.stdout)["new"] == 0
+
+
+def test_a_second_queue_asks_about_other_samples(preflect: Run, finished: Path, tmp_path: Path) -> None:
+    first = {line["id"] for line in map(json.loads, (tmp_path / "queue.jsonl").read_text().splitlines())}
+    answer(tmp_path / "queue.jsonl", always("a"))
+    more = json.loads(preflect("review", "push", "run", "--more", "--json").stdout)
+    assert more["new"] == more["chosen_now"] > 0
+    lines: list[Line] = [json.loads(line) for line in (tmp_path / "queue.jsonl").read_text().splitlines()]
+    assert len({line["id"] for line in lines}) == len(lines) == len(first) + more["new"]
+    assert sum(bool(line["answers"]) for line in lines) == len(first)
+
+
+def test_a_judge_who_is_wrong_too_often_exports_nothing(
+    preflect: Run, write_recipe: WriteRecipe, tmp_path: Path
+) -> None:
+    recipe = write_recipe(limits={"judge_min_accuracy": 0.75})
+    assert preflect("run", recipe, "--run", "run", "-q").returncode == 0
+    unknown = preflect("export", "run", "--to", "out")
+    assert unknown.returncode == 3
+    assert "the judge's accuracy is not known" in unknown.stderr
+    preflect("review", "push", "run", "--to", "queue.jsonl", "--set", "size=12", "--set", "gold=0")
+    worst = {task["sample_id"]: task for task in read(tmp_path / "run/review/queue.json")["rounds"][0]["tasks"]}
+    pairs = {s.id: s.pairs[-1].rejected_id for s in samples(tmp_path / "run").values() if s.pairs}
+
+    def contrary(number: int, line: Line) -> list[Line]:
+        shown = worst[line["id"]]["response_ids"]
+        return [{"reviewer": "ann", "better": "ab"[shown.index(pairs.get(line["id"], shown[0]))]}]
+
+    answer(tmp_path / "queue.jsonl", contrary)
+    refused = preflect("review", "pull", "run")
+    assert refused.returncode == 3
+    assert "not exported: by people's reviews the judge is right in" in refused.stderr
+    assert "limits.judge_min_accuracy is 75%" in refused.stderr
+    assert not (tmp_path / "run" / "export").exists()
+    assert preflect("export", "run", "--to", "out").returncode == 3
+    assert not (tmp_path / "out").exists()
+
+
+STAGED = [
+    {"stage": "respond", "model": "teacher", "samples": 2},
+    {"stage": "judge_aspects", "model": "judge"},
+    {"stage": "grade"},
+    {"stage": "review", "size": 6, "gold": 0, "enough": 0.5},
+    {"stage": "pair"},
+]
+
+
+def test_a_run_pauses_for_its_review_and_goes_on_with_it(
+    preflect: Run, write_recipe: WriteRecipe, tmp_path: Path
+) -> None:
+    paused = preflect("run", write_recipe(stages=STAGED), "--run", "run", "-q")
+    assert paused.returncode == 0
+    assert "awaiting review: nobody was asked yet" in paused.stdout
+    assert "preflect review push run" in paused.stdout
+    assert preflect("review", "push", "run", "--to", "queue.jsonl").returncode == 0
+    answer(tmp_path / "queue.jsonl", lambda number, line: always("b")(number, line) if number < 2 else [])
+    assert preflect("review", "pull", "run").returncode == 0
+    waiting = preflect("resume", "run", "-q")
+    assert waiting.returncode == 0
+    assert "2 of 6 samples have an answer, 50% of them are enough" in waiting.stdout
+    answer(tmp_path / "queue.jsonl", lambda number, line: always("b")(number, line) if number < 3 else [])
+    assert "go on with `preflect resume run`" in preflect("review", "pull", "run").stdout
+    done = preflect("resume", "run", "-q", "--json")
+    assert json.loads(done.stdout)["manifest"]["status"] == "done"
+    assert sum(bool(sample.reviews) for sample in samples(tmp_path / "run").values()) == 3
+    # Answers that come after its end open it again.
+    answer(tmp_path / "queue.jsonl", always("a"))
+    assert "go on with `preflect resume run`" in preflect("review", "pull", "run").stdout
+    assert preflect("export", "run", "--to", "out").returncode == 2
+    assert json.loads(preflect("resume", "run", "-q", "--json").stdout)["manifest"]["review"]["decided"] == 6
+    assert sum(bool(sample.reviews) for sample in samples(tmp_path / "run").values()) == 6
+
+
+def test_a_paused_run_is_the_same_with_the_distilabel_engine(
+    preflect: Run, write_recipe: WriteRecipe, tmp_path: Path
+) -> None:
+    paused = preflect("run", write_recipe(stages=STAGED, engine="distilabel"), "--run", "run", "-q", "--limit", "8")
+    assert paused.returncode == 0
+    assert "awaiting review" in paused.stdout
+    preflect("review", "push", "run", "--to", "queue.jsonl")
+    answer(tmp_path / "queue.jsonl", always("b"))
+    preflect("review", "pull", "run")
+    done = preflect("resume", "run", "-q", "--json")
+    assert json.loads(done.stdout)["manifest"]["status"] == "done"
+
+
+def test_a_queue_that_was_never_made_has_no_answers(preflect: Run, done_once: Path) -> None:
+    told = preflect("review", "pull", done_once)
+    assert told.returncode == 2
+    assert f"begin with `preflect review push {done_once}`" in told.stderr
+
+
+def test_an_argilla_takes_the_queue_and_gives_the_answers_back(
+    preflect: Run, done_once: Path, tmp_path: Path, review_server: ReviewServer
+) -> None:
+    shutil.copytree(done_once, tmp_path / "in-argilla")
+    where = ("--home", review_server.home, "--user", "journey-ann", "--set", "size=5", "--set", "gold=0")
+    pushed = json.loads(preflect("review", "push", "in-argilla", *where, "--json").stdout)
+    assert (pushed["new"], [*pushed["passwords"]]) == (5, ["journey-ann"])
+    token = review_server.log_in("journey-ann", pushed["passwords"]["journey-ann"]).json()["access_token"]
+    [dataset] = [d for d in review_server.get("/me/datasets")["items"] if d["name"] == "in-argilla-review"]
+    for record in review_server.get(f"/datasets/{dataset['id']}/records")["items"]:
+        body = {"values": {"better": {"value": "b"}}, "status": "submitted"}
+        requests.post(
+            f"{review_server.url}/api/v1/records/{record['id']}/responses",
+            json=body,
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=30,
+        ).raise_for_status()
+    assert json.loads(preflect("review", "pull", "in-argilla", "--json").stdout)["decided"] == 5
+    found = [review for sample in samples(tmp_path / "in-argilla").values() for review in sample.reviews]
+    assert {review.reviewer for review in found} == {"journey-ann"}
+    # The same server by its address and a key, as a team's own would be.
+    shutil.copytree(done_once, tmp_path / "by-url")
+    remote = ("--url", review_server.url, "--api-key-env", "TEAM_KEY", "--set", "size=3")
+    env = {"TEAM_KEY": review_server.api_key}
+    assert json.loads(preflect("review", "push", "by-url", *remote, "--json", env=env).stdout)["new"] == 3
+    assert json.loads(preflect("review", "pull", "by-url", "--json", env=env).stdout)["size"] == 3
+    without = preflect("review", "pull", "by-url")
+    assert without.returncode == 2
+    assert "the environment variable TEAM_KEY is not set" in without.stderr
+    assert review_server.api_key not in "".join(
+        p.read_text("utf-8") for p in (tmp_path / "by-url/review").glob("*.json")
+    )
+
+
+@pytest.mark.parametrize("kind", ["sft", "rft"])
+def test_single_responses_and_reference_answers_are_reviewed_as_well(
+    preflect: Run, done_once: Path, tmp_path: Path, kind: str
+) -> None:
+    shutil.copytree(done_once, tmp_path / "run")
+    options = ("--set", f"kind={kind}", "--set", "size=6", "--set", "gold=0")
+    assert preflect("review", "push", "run", "--to", "queue.jsonl", *options).returncode == 0
+    said = {"sft": {"rating_a": 1}, "rft": {"correct": "no"}}[kind]
+    answer(tmp_path / "queue.jsonl", lambda number, line: [{"reviewer": "ann", **said}])
+    assert preflect("review", "pull", "run").returncode == 0
+    exports = {export["kind"]: export for export in read(tmp_path / "run" / "manifest.json")["exports"]}
+    assert exports[kind]["refused"] == {{"sft": "judged_bad", "rft": "reference_refuted"}[kind]: 6}
+    assert json.loads(preflect("review", "report", "run", "--json").stdout)["reviewed"] == 6
