@@ -18,7 +18,6 @@ from argilla_server.search_engine import (
     SuggestionFilterScope,
     TermsFilter,
 )
-
 from sqlite_search.clause import Clause, Value, all_of, any_of, one_of
 
 COLUMNS = {"id", "external_id", "inserted_at", "updated_at", "status"}
@@ -54,7 +53,7 @@ def path(*names: str) -> str:
 
 
 def suggested(question: str, name: str, dataset_id: UUID) -> Clause:
-    """A table with a row for each `value` that a record's suggestion has: each label of several, each score of a list."""
+    """A table with a row for each `value` of a record's suggestion: each label of several, each score of a list."""
     if name not in {"value", "score", "agent", "type"}:
         raise UnprocessableEntityError(f"a suggestion has no property {name!r}; it has value, score, agent and type")
     values = f", json_each(s.{name}) AS each" if name in {"value", "score"} else ""

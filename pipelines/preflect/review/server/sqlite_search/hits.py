@@ -7,7 +7,6 @@ from argilla_server.enums import SortOrder
 from argilla_server.errors.future import UnprocessableEntityError
 from argilla_server.models import Dataset
 from argilla_server.search_engine import TextQuery
-
 from sqlite_search.clause import Clause, all_of, joined
 from sqlite_search.indexes import RECORDS_INDEX, field_column, index_name
 from sqlite_search.sorting import order_by
