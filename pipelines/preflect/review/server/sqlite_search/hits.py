@@ -31,8 +31,10 @@ class Hits:
         named = [Clause(f"{key.sql} AS k{i}", key.values) for i, (key, _) in enumerate(keys)]
         columns = joined(", ", [Clause(f"{self.row} AS row"), Clause(f"{self.score or 1.0} AS score"), *named])
         order = order_by([direction for _, direction in keys])
+        # To count and to page in two scans takes less than to write all hits down, unless each reads JSON.
+        once = "MATERIALIZED" if "json_each" in joined(" ", [columns, self.source]).sql else "NOT MATERIALIZED"
         return (
-            Clause("WITH hits AS MATERIALIZED (SELECT")
+            Clause(f"WITH hits AS {once} (SELECT")
             + columns
             + self.source
             + Clause(f"), page AS (SELECT * FROM hits ORDER BY {order} LIMIT ? OFFSET ?)", (limit, offset))
