@@ -31,8 +31,9 @@ class Hits:
         named = [Clause(f"{key.sql} AS k{i}", key.values) for i, (key, _) in enumerate(keys)]
         columns = joined(", ", [Clause(f"{self.row} AS row"), Clause(f"{self.score or 1.0} AS score"), *named])
         order = order_by([direction for _, direction in keys])
-        # To count and to page in two scans takes less than to write all hits down, unless each reads JSON.
-        once = "MATERIALIZED" if "json_each" in joined(" ", [columns, self.source]).sql else "NOT MATERIALIZED"
+        # To count and to page in two scans takes less than to write all hits down, unless a scan is dear.
+        dear = any(part in f"{columns.sql} {self.source.sql}" for part in ("json_", "NOT IN (SELECT rowid"))
+        once = "MATERIALIZED" if dear else "NOT MATERIALIZED"
         return (
             Clause(f"WITH hits AS {once} (SELECT")
             + columns
