@@ -1,60 +1,30 @@
-"""The embedded Argilla: seconds to start, first use included, and memory while nobody asks for anything.
+"""The embedded Argilla: seconds to start, memory while nobody asks for anything, records logged a second, and searches.
 
     python tests/bench/review.py
 
 First use makes the server's environment anew, with pip's cache as it is: run it twice for a warm one. Memory is the PSS
-of the server's process after it has answered once.
+of the server's process after it has answered once. Logging is measured against the same server without `quicker.py`,
+which is upstream's own code; searches at 50,000 records.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 import psutil
 import requests
 from figures import HEADER, Figure, at_most, of_repetitions
-from harness import preflect, print_table, ran
+from harness import print_table, ran
+from review_at_work import Server, cpu_s, started
+from review_search import logging, search
 
 SETTLE_S: Final = 2.0
-
-
-@dataclass(frozen=True)
-class Server:
-    """A server at work, and what it took until it was."""
-
-    url: str
-    pid: int
-    start_s: float
-    cpu_s: float
-
-
-@contextmanager
-def started(home: Path, **env: str) -> Generator[Server]:
-    """`preflect review start`, stopped when the block ends."""
-    since = time.monotonic()
-    command = preflect("review", "start", "--home", home, "--json")
-    told = json.loads(subprocess.run(command, stdout=subprocess.PIPE, env=os.environ | env, check=True).stdout)
-    start_s = time.monotonic() - since
-    try:
-        yield Server(told["url"], told["pid"], start_s, cpu_s(told["pid"]))
-    finally:
-        subprocess.run(preflect("review", "stop", "--home", home), check=True, stdout=subprocess.DEVNULL)
-
-
-def cpu_s(pid: int) -> float:
-    """Of all threads, in user and system, since the process began."""
-    return sum(psutil.Process(pid).cpu_times()[:2])
 
 
 def first_use(folder: Path) -> Iterator[Figure]:
@@ -87,7 +57,12 @@ def idle(server: Server) -> Iterator[Figure]:
     yield Figure("idle", "preflect", "share of a core", spent / SETTLE_S)
 
 
-WORKLOADS: Final[dict[str, Callable[[Path], Iterator[Figure]]]] = {"first-use": first_use, "warm": warm}
+WORKLOADS: Final[dict[str, Callable[[Path], Iterator[Figure]]]] = {
+    "first-use": first_use,
+    "warm": warm,
+    "logging": logging,
+    "search": search,
+}
 
 
 def main() -> None:
