@@ -26,7 +26,7 @@ def run_pytest(*words: str | Path, cwd: Path, path: Path, home: Path) -> subproc
         cwd=cwd,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=560,
         check=False,
     )
 
