@@ -14,7 +14,7 @@ from typing import Any
 
 import requests
 
-FIRST_USE_S = 280
+FIRST_USE_S = 560
 """The server's environment is made by the first test that needs it, and kept in the user's cache."""
 
 

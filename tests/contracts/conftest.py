@@ -36,7 +36,7 @@ def tiny_lm(tmp_path_factory: pytest.TempPathFactory) -> Callable[[TinyKind], Pa
     def folder(kind: TinyKind) -> Path:
         if kind not in made:
             made[kind] = tmp_path_factory.mktemp(kind)
-            _save(kind, made[kind])
+            save_tiny_lm(kind, made[kind])
         return made[kind]
 
     return folder
@@ -65,7 +65,8 @@ def both_ways(tiny_lm: Callable[[TinyKind], Path], tmp_path_factory: pytest.Temp
     return folder
 
 
-def _save(kind: TinyKind, folder: Path) -> None:
+def save_tiny_lm(kind: TinyKind, folder: Path) -> None:
+    """Write one of the models of `tiny_lm`."""
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 

@@ -1,4 +1,4 @@
-"""Upstream's own tests of its search engine, from the source distribution of the version in use, against the plug-in."""
+"""Upstream's own tests of its search engine, from the source of the version in use, run against the plug-in."""
 
 from __future__ import annotations
 

@@ -18,8 +18,9 @@ from preflect.adapters.shipped import shipped
 from preflect.engine import run
 from preflect.engine.review_folder import ReviewFolder
 from preflect.engine.run_folder import RunFolder
+from preflect.export.rows import rows_of
 from preflect.recipes import load
-from preflect.schemas import JsonlDeskSpec, Sample
+from preflect.schemas import JsonlDeskSpec, Sample, SftRow
 
 from .conftest import Run, WriteRecipe, command, contents
 
@@ -55,7 +56,9 @@ def done_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finished(preflect: Run, done_once: Path, tmp_path: Path) -> Path:
     """The same with a queue of eight in `queue.jsonl`."""
     shutil.copytree(done_once, tmp_path / "run")
-    pushed = preflect("review", "push", "run", "--to", "queue.jsonl", "--set", "size=8", "--json")
+    pushed = preflect(
+        "review", "push", "run", "--to", "queue.jsonl", "--set", "size=8", "--set", "random=0.7", "--json"
+    )
     assert json.loads(pushed.stdout)["new"] == 8
     assert ReviewFolder(RunFolder(tmp_path / "run")).desks() == {
         "review": JsonlDeskSpec(path=str(tmp_path / "queue.jsonl"))
@@ -183,7 +186,9 @@ def test_a_judge_who_is_wrong_too_often_exports_nothing(
     unknown = preflect("export", "run", "--to", "out")
     assert unknown.returncode == 3
     assert "the judge's accuracy is not known" in unknown.stderr
-    preflect("review", "push", "run", "--to", "queue.jsonl", "--set", "size=12", "--set", "gold=0")
+    preflect(
+        "review", "push", "run", "--to", "queue.jsonl", "--set", "size=12", "--set", "gold=0", "--set", "random=0.5"
+    )
     worst = {task["sample_id"]: task for task in read(tmp_path / "run/review/queue.json")["rounds"][0]["tasks"]}
     pairs = {s.id: s.pairs[-1].rejected_id for s in samples(tmp_path / "run").values() if s.pairs}
 
@@ -299,6 +304,27 @@ def test_single_responses_and_reference_answers_are_reviewed_as_well(
     said = {"sft": {"rating_a": 1}, "rft": {"correct": "no"}}[kind]
     answer(tmp_path / "queue.jsonl", lambda number, line: [{"reviewer": "ann", **said}])
     assert preflect("review", "pull", "run").returncode == 0
-    exports = {export["kind"]: export for export in read(tmp_path / "run" / "manifest.json")["exports"]}
-    assert exports[kind]["refused"] == {{"sft": "judged_bad", "rft": "reference_refuted"}[kind]: 6}
+    [refused] = [e["refused"] for e in read(tmp_path / "run" / "manifest.json")["exports"] if e["kind"] == kind]
+    reason = {"sft": "judged_bad", "rft": "reference_refuted"}[kind]
+    assert 0 < refused[reason] <= 6
+    reviewed = {sample.id: sample for sample in samples(tmp_path / "run").values() if sample.reviews}
+    assert len(reviewed) == 6
+    rows = [row for sample in reviewed.values() for row in rows_of(sample, "sft") if isinstance(row, SftRow)]
+    bad = {verdict.better_id for sample in reviewed.values() for verdict in sample.verdicts if verdict.unusable}
+    texts = {r.text for sample in reviewed.values() for r in sample.responses if r.id in bad}
+    assert all(row.messages[-1].content not in texts for row in rows)
     assert json.loads(preflect("review", "report", "run", "--json").stdout)["reviewed"] == 6
+    other = preflect("review", "push", "run", "--set", "kind=preference")
+    assert other.returncode == 2
+    assert "a run is reviewed in one way" in other.stderr
+
+
+def test_another_policy_decides_anew_without_new_answers(preflect: Run, finished: Path, tmp_path: Path) -> None:
+    said = [{"reviewer": "ann", "better": "a"}, {"reviewer": "bob", "better": "b"}]
+    answer(tmp_path / "queue.jsonl", lambda number, line: said)
+    assert json.loads(preflect("review", "pull", "run", "--json").stdout)["decided"] == 0
+    options = ("--set", "policy=expert", "--set", "experts=[ann]")
+    assert preflect("review", "push", "run", *options).returncode == 0
+    assert json.loads(preflect("review", "pull", "run", "--json").stdout)["decided"] == 8
+    assert any(verdict.source == "human" for sample in samples(finished).values() for verdict in sample.verdicts)
+    assert not (finished / ".live").exists()

@@ -114,6 +114,7 @@ def test_the_queue_of_each_user_is_shuffled_and_its_pages_are_all_records_once(r
     assert queues[0] != queues[1]
 
 
+@pytest.mark.timeout(900)  # eleven starts
 def test_nothing_acknowledged_is_lost_when_the_server_is_killed_while_records_are_logged(tmp_path: Path) -> None:
     logged: list[str] = []
     review: Review | None = None
@@ -143,6 +144,7 @@ def test_nothing_acknowledged_is_lost_when_the_server_is_killed_while_records_ar
     assert len(logged) >= KILLS * BATCH
 
 
+@pytest.mark.timeout(900)  # eleven starts
 def test_nothing_acknowledged_is_lost_when_the_server_is_killed_while_answers_are_submitted(tmp_path: Path) -> None:
     answered: set[str] = set()
     review: Review | None = None

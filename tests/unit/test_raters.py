@@ -96,10 +96,15 @@ def test_what_was_chosen_stands_for_itself_and_the_random_part_for_all_the_rest(
     # One of the six is a tie, which counts on neither side: (1 + 16 · 4) / (4 + 16 · 5).
     tied = Stratum(96, [True] * 4 + [False, None])
     assert estimated_share([doubtful, tied], seed=1).value == pytest.approx(65 / 84, abs=1e-6)
-    assert estimated_share([doubtful, Stratum(96, [])], seed=1).value is None
 
 
-@given(st.lists(st.booleans(), min_size=1, max_size=20), st.integers(1, 100))
+@pytest.mark.parametrize("few", [0, 4])
+def test_a_few_by_chance_say_nothing_of_all_the_rest(few: int) -> None:
+    assert estimated_share([Stratum(4, [True] * 4), Stratum(96, [True] * few)], seed=1).value is None
+    assert estimated_share([Stratum(4, [True] * 4), Stratum(few, [True] * few)], seed=1).value == 1
+
+
+@given(st.lists(st.booleans(), min_size=5, max_size=20), st.integers(1, 100))
 def test_one_stratum_is_its_plain_share_whatever_it_stands_for(units: list[bool], size: int) -> None:
     assert estimated_share([Stratum(size, units)], seed=1).value == pytest.approx(share_of(units), abs=1e-6)
 

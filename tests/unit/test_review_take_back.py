@@ -240,3 +240,9 @@ def test_the_run_waits_until_enough_samples_have_all_their_answers() -> None:
     check_enough(answered(a_sample(), {"ann": {"better": "a"}, "bob": {"better": "a"}}, options=options))
     with pytest.raises(AwaitingReviewError, match="nobody was asked yet"):
         check_enough(Answered(ReviewQueue(options=options), []))
+
+
+def test_an_adjudicator_does_not_stand_in_for_a_missing_reviewer() -> None:
+    options = ReviewStage(overlap=2)
+    found = answered(a_sample(), {"ann": {"better": "a"}}, adjudicated={"kim": {"better": "b"}}, options=options)
+    assert found.full() == 0

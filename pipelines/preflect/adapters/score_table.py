@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -53,8 +53,8 @@ def write_table(rows: Iterable[Row], schema: pl.Schema, path: Path) -> None:
         _WRITERS[path.suffix.lower()](register_io_source(tables, schema=schema), unfinished)
 
 
-def write_rows(rows: Sequence[object], path: Path) -> None:
-    """Write rows of any columns; the file is whole or absent.
+def write_rows(rows: Iterable[object], path: Path) -> None:
+    """Write rows of any columns; the file is whole or absent. JSON lines are written as they come, tables in one piece.
 
     Raises: InputError: as `write_table`, or rows that make no table.
     """
@@ -62,7 +62,8 @@ def write_rows(rows: Sequence[object], path: Path) -> None:
     with _written(path) as unfinished:
         if path.suffix.lower() == ".jsonl":
             options = orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
-            unfinished.write_bytes(b"".join(orjson.dumps(row, default=str, option=options) for row in rows))
+            with unfinished.open("wb") as lines:
+                lines.writelines(orjson.dumps(row, default=str, option=options) for row in rows)
         else:
             table = pl.DataFrame([cast("Row", row) for row in rows], infer_schema_length=None)
             _WRITERS[path.suffix.lower()](table.lazy(), unfinished)

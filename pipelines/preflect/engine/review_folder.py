@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import orjson
 from pydantic import BaseModel, TypeAdapter
 
+from preflect.engine.lock import sole_use
 from preflect.engine.plan import Phase, split_phases
 from preflect.engine.run_folder import RunFolder
 from preflect.engine.so_far import check_done
@@ -120,14 +122,22 @@ class ReviewFolder:
         write_text_atomically(self.path / name, text + "\n")
 
 
+@contextmanager
+def alone(run: RunFolder) -> Generator[ReviewFolder]:
+    """The review of a run on which nobody else is at work while the block runs. Raises: InputError."""
+    with sole_use(run.live_path):
+        yield ReviewFolder(run)
+        shutil.rmtree(run.live_path, ignore_errors=True)
+
+
 def in_order(answers: Iterable[ReviewAnswer]) -> list[ReviewAnswer]:
     """By sample, desk and reviewer."""
     return sorted(answers, key=lambda a: (a.sample_id, a.desk, a.reviewer))
 
 
-def answers_id(answers: Sequence[ReviewAnswer]) -> str:
-    """Hash of the answers, whatever their order."""
-    return content_id(_ANSWERS.dump_python(in_order(answers), mode="json"))
+def answers_id(answers: Sequence[ReviewAnswer], options: ReviewStage) -> str:
+    """Hash of the answers, whatever their order, and of the options that say what they decide."""
+    return content_id([_ANSWERS.dump_python(in_order(answers), mode="json"), options.model_dump(mode="json")])
 
 
 def review_stage(recipe: Recipe) -> ReviewStage | None:

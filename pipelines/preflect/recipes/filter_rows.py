@@ -37,19 +37,19 @@ def filter_rows(rows: InputSpec, scored: Iterable[PairScores], chosen: Filter, o
     """Write the rows that are kept, as they are, to `out`, and beside it why each other one is not."""
     lines = [(line.id, _score(line, chosen)) for line in scored]
     fates = chosen.choose([score for _, score in lines], lambda places: _texts(rows, places))
-    left = [
-        {"row": place + 1, "id": row_id, "reason": fate.reason, "detail": fate.detail}
-        for place, ((row_id, _), fate) in enumerate(zip(lines, fates, strict=True))
-        if fate
-    ]
     rejected_out = out.with_name(f"{out.stem}.rejected.jsonl")
+    left = (
+        {"row": place, "id": row_id, "reason": fate.reason, "detail": fate.detail}
+        for place, ((row_id, _), fate) in enumerate(zip(lines, fates, strict=True), start=1)
+        if fate
+    )
     write_table(left, _REJECTED, rejected_out)
-    kept = [row for row, fate in zip(raw_rows(rows), fates, strict=True) if fate is None]
-    write_rows([row.value for row in kept if not isinstance(row, BadRow)], out)
-    reasons = Counter(str(row["reason"]) for row in left)
+    kept = (row for row, fate in zip(raw_rows(rows), fates, strict=True) if fate is None)
+    write_rows((row.value for row in kept if not isinstance(row, BadRow)), out)
+    reasons = Counter(fate.reason for fate in fates if fate)
     return Filtered(
         rows=len(lines),
-        kept=len(kept),
+        kept=len(lines) - reasons.total(),
         rejected=dict(reasons.most_common()),
         out=str(out),
         rejected_out=str(rejected_out),

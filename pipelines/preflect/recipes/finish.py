@@ -140,8 +140,8 @@ def check_judge(limits: Limits, review: ReviewCounts | None, *, must_be_known: b
     wanted = f"limits.judge_min_accuracy is {least:.0%}"
     if found is None or found.value is None:
         raise JudgeTooInaccurateError(
-            f"not exported: {wanted}, and the judge's accuracy is not known; have more samples reviewed, some of them "
-            "drawn by chance"
+            f"not exported: {wanted}, and the judge's accuracy is not known; have more samples reviewed, at least "
+            "five of them drawn by chance"
         )
     if found.value < least:
         raise JudgeTooInaccurateError(

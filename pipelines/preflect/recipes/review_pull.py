@@ -8,12 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from preflect.engine.lock import sole_use
-from preflect.engine.review_folder import ReviewFolder, answers_id, review_phase
+from preflect.engine.review_folder import ReviewFolder, alone, answers_id, review_phase
 from preflect.engine.run_folder import RunFolder
 from preflect.errors import DataError, InputError, JudgeTooInaccurateError
 from preflect.recipes.admission import admission_of, scoring_students
-from preflect.recipes.finish import check_judge
+from preflect.recipes.finish import check_judge, report
 from preflect.recipes.review_answers import answered_of
 from preflect.recipes.review_desks import open_desk
 from preflect.recipes.review_figures import count_reviews
@@ -67,8 +66,7 @@ def pull(folder: RunFolder, desk: DeskSpec | None = None) -> Pulled:
     Raises: InputError: nothing was pushed; DataError: an answer does not fit the form; nothing was changed.
     JudgeTooInaccurateError: all is brought in, and not exported.
     """
-    with sole_use(folder.live_path):
-        files = ReviewFolder(folder)
+    with alone(folder) as files:
         queue = files.queue()
         if queue is None:
             raise InputError(
@@ -121,13 +119,13 @@ def _merged(
 
 def bring_in(folder: RunFolder) -> bool:
     """Make the run of what is known now; returns whether it is to be resumed for that."""
-    manifest, kept = folder.manifest(), ReviewFolder(folder).answers()
-    phase = review_phase(folder.recipe())
+    manifest, phase = folder.manifest(), review_phase(folder.recipe())
+    known = answers_id(ReviewFolder(folder).answers(), answered_of(folder).options)
+    is_old = manifest.review is None or manifest.review.answers_id != known
     if phase is None:
-        if manifest.review is None or manifest.review.answers_id != answers_id(kept):
+        if is_old:
             _make_anew(folder, manifest)
         return False
-    is_old = manifest.review is None or manifest.review.answers_id != answers_id(kept)
     if manifest.phases_done > phase.number and is_old:
         # What the later phases left goes when the run is resumed.
         reopened = manifest.evolve(phases_done=phase.number, status="paused", message=_resume(folder))
@@ -163,6 +161,7 @@ def _make_anew(folder: RunFolder, manifest: Manifest) -> None:
     except JudgeTooInaccurateError:
         # Data that a judge chose who is known to be wrong too often must not lie there.
         shutil.rmtree(folder.export_path, ignore_errors=True)
+        report(folder, made)
         folder.write_manifest(made)
         raise
     ending = Ending()

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from preflect.engine.lock import sole_use
-from preflect.engine.review_folder import ReviewFolder, review_stage
+from preflect.engine.review_folder import ReviewFolder, alone, review_stage
 from preflect.engine.run_folder import RunFolder
 from preflect.errors import InputError
 from preflect.recipes.review_answers import answered_of
@@ -41,8 +40,7 @@ def push(folder: RunFolder, desk: DeskSpec, overrides: Sequence[str] = (), *, mo
     the same size, from samples that nobody was asked about.
     Raises: InputError, MissingPartError: nothing was laid out.
     """
-    with sole_use(folder.live_path):
-        files = ReviewFolder(folder)
+    with alone(folder) as files:
         queue = files.queue() or ReviewQueue(options=_options(files, overrides))
         if overrides and queue.rounds:
             queue = queue.evolve(options=_options(files, overrides))
@@ -58,8 +56,8 @@ def push_for_adjudication(folder: RunFolder, desk: DeskSpec) -> Pushed:
 
     Raises: InputError: there is no such sample.
     """
-    with sole_use(folder.live_path):
-        files, answered = ReviewFolder(folder), answered_of(folder)
+    with alone(folder) as files:
+        answered = answered_of(folder)
         open_ = tuple(task.evolve(part=ADJUDICATE) for task in answered.open_cases())
         queue = answered.queue
         if not open_ and not _rounds(queue, "adjudication"):
@@ -80,7 +78,13 @@ def _options(files: ReviewFolder, overrides: Sequence[str]) -> ReviewStage:
         raise InputError(
             f"--set {overrides[0]}: the recipe has a stage 'review', and what it says stands; leave it out"
         )
-    return stage or options_with(queue.options if queue else ReviewStage(), overrides)
+    options = stage or options_with(queue.options if queue else ReviewStage(), overrides)
+    if queue and queue.rounds and options.kind != queue.options.kind:
+        raise InputError(
+            f"kind is {queue.options.kind!r} in the queue that people have, got {options.kind!r}; a run is reviewed "
+            "in one way, use a copy of it for another"
+        )
+    return options
 
 
 def _next_round(files: ReviewFolder, queue: ReviewQueue) -> ReviewRound:

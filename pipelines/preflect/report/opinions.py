@@ -38,7 +38,7 @@ class Opinions:
             for one, other in combinations(asked, 2):
                 self.votes[(one.model, other.model), stage, question][one.yes == other.yes] += 1
         for (one, mine), (other, theirs) in combinations(_scores_by_model(sample).items(), 2):
-            for what in mine.keys() & theirs.keys():
+            for what in filter(theirs.__contains__, mine):
                 first, second = self.values[(one, other), what[0]]
                 first.append(mine[what])
                 second.append(theirs[what])

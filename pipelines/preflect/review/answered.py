@@ -83,7 +83,10 @@ class Answered:
 
     def full(self) -> int:
         """How many samples of the queue have as many answers as were asked for."""
-        return sum(len(self.answers(sample_id)) >= self.options.overlap for sample_id in self.reviewed)
+        return sum(self._is_full(sample_id) for sample_id in self.reviewed)
+
+    def _is_full(self, sample_id: str) -> bool:
+        return sum(a.desk == "review" for a in self.answers(sample_id)) >= self.options.overlap
 
     def size(self) -> int:
         """Samples in the queue."""
@@ -93,7 +96,7 @@ class Answered:
         """Samples that have all their answers and are not settled: a conflict, or a tie; and not yet adjudicated."""
         for sample_id in self.reviewed:
             known = ("adjudication", sample_id) in self.tasks
-            if not known and len(self.answers(sample_id)) >= self.options.overlap and self.is_open(sample_id):
+            if not known and self._is_full(sample_id) and self.is_open(sample_id):
                 yield self.tasks["review", sample_id]
 
     def is_open(self, sample_id: str) -> bool:

@@ -84,12 +84,12 @@ def _by_signals(free: Sequence[Candidate], options: ReviewStage) -> Iterator[tup
         if weight
     }
     turns, gone = Counter[Signal](), set[str]()
-    waiting: list[Signal]
 
     def used(name: Signal) -> float:
         return (turns[name] + 1) / weights[name]
 
-    while waiting := [name for name, queue in ranked.items() if queue]:
+    while any(ranked.values()):
+        waiting: list[Signal] = [name for name, queue in ranked.items() if queue]
         name = min(waiting, key=used)
         candidate = ranked[name].popleft()
         if candidate.sample_id not in gone:

@@ -15,9 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from preflect.schemas import Estimate
 from preflect.scoring.intervals import in_strata
+
+FEWEST: Final = 5
+"""Reviewed samples that may stand for others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +36,10 @@ class Stratum:
 def estimated_share(strata: Sequence[Stratum], *, seed: int) -> Estimate:
     """The share, with a bootstrap interval: each stratum resampled by itself, as if drawn from many more.
 
-    Returns: no value where a stratum of more samples than were reviewed of it has none that was reviewed: nothing is
-    known of what it stands for.
+    Returns: no value where a stratum stands for more samples than were reviewed of it and fewer than `FEWEST` were: so
+    little says next to nothing of the rest, and its resamples would look as if it did.
     """
-    blind = any(stratum.size and not stratum.reviewed for stratum in strata)
+    blind = any(len(stratum.reviewed) < min(stratum.size, FEWEST) for stratum in strata)
     sizes = [stratum.size for stratum in strata]
     units = [stratum.reviewed for stratum in strata]
     if blind:

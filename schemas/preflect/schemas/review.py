@@ -102,7 +102,7 @@ class ReviewCounts(Schema):
     """Samples that people decided."""
     reviewers: int
     answers_id: str
-    """Content hash of the answers that the samples were made with."""
+    """Content hash of the answers, and of the options, that the samples were made with."""
     judge_accuracy: Estimate
     """Share of the pairs that people decided which the judge puts in their order, estimated for all samples."""
 

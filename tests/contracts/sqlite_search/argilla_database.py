@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -64,7 +64,7 @@ class Store:
         return self.runner.run(work)
 
     def dataset(self, **fields: str) -> UUID:
-        """A published dataset with these fields, by type, the questions `rating` and `label`, and `length`, `source`, `near`."""
+        """A published dataset with these fields, by type; all else that it has stands in `_dataset`."""
         return self.run(self._dataset(fields))
 
     async def _dataset(self, fields: dict[str, str]) -> UUID:
@@ -144,7 +144,8 @@ class Store:
     async def _search(self, dataset: UUID, query: Any, options: dict[str, Any]) -> SearchResponses:
         async with AsyncSessionLocal() as session:
             found = await Dataset.get_or_raise(session, dataset, options=list(NEEDED))
-            return await ENGINE.search(found, query, **({"limit": 1000} | options))
+            options.setdefault("limit", 1000)
+            return await ENGINE.search(found, query, **options)
 
     def found(self, dataset: UUID, query: Any = None, **options: Any) -> set[UUID]:
         """The records that a search finds, of which there are as many as it says."""
@@ -164,16 +165,16 @@ class Store:
             result = await ENGINE.similarity_search(found, found.vectors_settings[0], **options)
             return [(item.record_id, item.score) for item in result.items]
 
-    def vector(self, record: UUID, value: list[float]) -> None:
+    def vector(self, record: UUID, value: Sequence[float]) -> None:
         self.run(self._vector(record, value))
 
-    async def _vector(self, record: UUID, value: list[float]) -> None:
+    async def _vector(self, record: UUID, value: Sequence[float]) -> None:
         async with AsyncSessionLocal() as session:
             dataset_id = (await Record.get_or_raise(session, record)).dataset_id
             near = await VectorSettings.get_by_or_raise(session, dataset_id=dataset_id)
             await Vector.upsert(
                 session,
-                {"value": value, "record_id": record, "vector_settings_id": near.id},
+                {"value": list(value), "record_id": record, "vector_settings_id": near.id},
                 constraints=[Vector.record_id, Vector.vector_settings_id],
             )
 

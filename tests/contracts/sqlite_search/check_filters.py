@@ -6,10 +6,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from argilla_database import AsyncSessionLocal, ENGINE, Store
+from argilla_database import ENGINE, Store
+from argilla_server.database import AsyncSessionLocal
 from argilla_server.enums import ResponseStatusFilter, SortOrder
 from argilla_server.errors.future import UnprocessableEntityError
-from argilla_server.models import Dataset, MetadataProperty, User
+from argilla_server.models import Dataset, User
 from argilla_server.search_engine import (
     AndFilter,
     MetadataFilterScope,

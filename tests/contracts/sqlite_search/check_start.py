@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Any
 from uuid import UUID
 
 import pytest
 import sqlite_search
-from argilla_database import ENGINE, AsyncSessionLocal, Store
-from argilla_server.database import async_engine, sync_engine
+from argilla_database import ENGINE, Store
+from argilla_server.database import AsyncSessionLocal, async_engine, sync_engine
 from argilla_server.models import Dataset
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
@@ -33,8 +34,8 @@ def test_the_status_of_a_record_whose_response_was_the_last_thing_written_is_men
     store.respond(draft, user, "draft", rating=1)
     store.change(draft, status="completed")
     sqlite_search.prepare(sync_engine)
-    statuses = dict(sql(f"SELECT id, status FROM records WHERE dataset_id = '{dataset.hex}'"))
-    assert statuses == {answered.hex: "completed", draft.hex: "pending"}
+    statuses = set(sql(f"SELECT id, status FROM records WHERE dataset_id = '{dataset.hex}'"))
+    assert statuses == {(answered.hex, "completed"), (draft.hex, "pending")}
 
 
 def test_an_index_of_another_format_or_none_is_made_anew(store: Store) -> None:
@@ -98,12 +99,12 @@ def test_a_full_disk_is_an_error_that_says_so_and_leaves_all_as_it_was(store: St
 
 
 @contextmanager
-def full_disk(store: Store) -> Iterator[None]:
+def full_disk(store: Store) -> Generator[None]:
     """No connection may make the file any longer."""
     [(pages,)] = sql("PRAGMA page_count")
 
-    def bound(connection: object, _: object) -> None:
-        connection.cursor().execute(f"PRAGMA max_page_count = {pages}")  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+    def bound(connection: Any, _: Any) -> None:
+        connection.cursor().execute(f"PRAGMA max_page_count = {pages}")
 
     store.run(async_engine.dispose())
     event.listen(async_engine.sync_engine, "connect", bound)

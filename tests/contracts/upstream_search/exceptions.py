@@ -30,7 +30,7 @@ FAILING: Final = {
     f"{_COMMON}test_update_record_response": _DOCUMENT,
     f"{_COMMON}test_delete_record_response": _DOCUMENT,
     f"{_ELASTIC}test_create_index_with_existing_index": (
-        "wants Elasticsearch's own error for an index that is there; the plug-in makes it anew, so that `reindex` mends one"
+        "wants Elasticsearch's own error for an index that is there; the plug-in makes it anew, and so mends it"
     ),
     f"{_COMMON}test_compute_metrics_for[seq_float-expected_metrics2]": (
         "wants the number as Elasticsearch rounds it to float32, 120020.1328125; here it is as it was logged, 120020.13"

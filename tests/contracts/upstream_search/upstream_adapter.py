@@ -1,7 +1,7 @@
 """Stands between upstream's tests of its search engine and the plug-in; it runs in the server's environment.
 
-The tests write some of their facts with Elasticsearch's client, past Argilla: here they go into Argilla's own tables, where the
-plug-in reads. What they read of Elasticsearch's documents and mappings does not exist, and such a test fails.
+The tests write some of their facts with Elasticsearch's client, past Argilla: here they go into Argilla's own tables,
+where the plug-in reads. What they read of Elasticsearch's documents and mappings does not exist, and such a test fails.
 """
 
 import json
@@ -116,5 +116,5 @@ async def opensearch(connection: Any, prepared: None) -> Elasticsearch:
 
 
 @pytest.fixture
-def search_engine() -> Iterator[SearchEngine]:
-    yield SearchEngine()
+def search_engine() -> SearchEngine:
+    return SearchEngine()

@@ -1,13 +1,14 @@
 """What Argilla computes again for each record, although it is the same each time.
 
 Three quarters of the time that logging takes go into pydantic's adapters, and half of the rest into SQL with a
-parameter of its own for every value and into the compression of answers that stay on this machine; webhook events are made, with all that they tell, even where nobody listens.
+parameter of its own for every value, and into compressing answers that stay on this machine; webhook events are made,
+with all that they tell, even where nobody listens.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final
 
@@ -43,13 +44,13 @@ def quicken() -> None:
 async def _upsert_many(
     model: Any, db: AsyncSession, objects: list[Any], constraints: list[Any], autocommit: bool = True
 ) -> list[Any]:
-    """Argilla's own, but as one short statement with many rows of values, where it writes every row into the statement."""
+    """Argilla's own, but with the rows beside one short statement, where Argilla writes every row into it."""
     if not objects:
         raise ValueError("Cannot upsert empty list of objects")
     new = insert(model)
     changed = {column: new.excluded[column] for column in model.__upsertable_columns__}
     if hasattr(model, "updated_at"):
-        changed["updated_at"] = datetime.utcnow()  # noqa: DTZ003  (as Argilla's columns have it)
+        changed["updated_at"] = datetime.now(UTC).replace(tzinfo=None)  # as Argilla's columns have it
     upsert = new.on_conflict_do_update(index_elements=constraints, set_=changed).returning(model)
     values = [each if isinstance(each, dict) else each.model_dump() for each in objects]
     found = await db.scalars(upsert, values, execution_options={"populate_existing": True})

@@ -1,10 +1,10 @@
 """Argilla's search on its own SQLite database: no Elasticsearch.
 
-Before the server is imported as an application: `register()`; after the migrations and before it answers: `prepare(engine)`.
+`register()` before any connection to the database, `prepare(engine)` once it is migrated, `clear(engine)` before it is
+migrated. `sqlite_search` reads top down: `engine` → `hits` → `filters`, `sorting`, `text_query` → `clause`.
 """
 
 from argilla_server.search_engine import SearchEngine
-
 from sqlite_search.connections import equip_connections
 from sqlite_search.engine import SqliteSearchEngine
 from sqlite_search.preparation import clear, prepare

@@ -3,7 +3,6 @@
 from typing import Any
 
 from sqlalchemy import Engine, event
-
 from sqlite_search.words import words
 
 MAPPED_BYTES = 2**30

@@ -1,7 +1,7 @@
 """Argilla's search engine over its own SQLite tables.
 
-Argilla tells its search engine of every change, after the change. This one does not listen: it reads the tables that were
-changed, so what is found is what is there, whatever dies when.
+Argilla tells its search engine of every change, after the change. This one does not listen: it reads the tables that
+were changed, so what is found is what is there, whatever dies when.
 """
 
 from collections.abc import Iterable
@@ -21,7 +21,6 @@ from argilla_server.search_engine import (
     TextQuery,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
-
 from sqlite_search import indexes, metrics
 from sqlite_search.clause import Clause, one_of
 from sqlite_search.filters import condition
@@ -56,7 +55,7 @@ class SqliteSearchEngine(SearchEngine):
         async with AsyncSessionLocal() as session:  # the dataset is gone, and its session with it
             await in_one_go(session, indexes.removal(dataset.id))
 
-    async def search(
+    async def search(  # noqa: PLR0917  Argilla's own parameters
         self,
         dataset: Dataset,
         query: TextQuery | str | None = None,
@@ -66,7 +65,7 @@ class SqliteSearchEngine(SearchEngine):
         limit: int = 100,
         user_id: UUID | str | None = None,
     ) -> SearchResponses:
-        """A page of what is found: in the order asked for, else the best matches first, else each user's own shuffle."""
+        """A page: in the order asked for, else the best matches of a text first, else the user's own shuffle."""
         filtered = condition(filter, dataset.id) if filter else None
         found = hits(dataset, query, filtered, by_record=bool(sort))
         page = found.page(_keys(found, dataset.id, sort, user_id), offset, limit)
@@ -74,7 +73,7 @@ class SqliteSearchEngine(SearchEngine):
         items = [(record_id, score) for _, record_id, score in listed if record_id]
         return _responses(items, total=listed[0][0])
 
-    async def similarity_search(
+    async def similarity_search(  # noqa: PLR0917
         self,
         dataset: Dataset,
         vector_settings: VectorSettings,
@@ -86,7 +85,7 @@ class SqliteSearchEngine(SearchEngine):
         order: SimilarityOrder = SimilarityOrder.most_similar,
         threshold: float | None = None,
     ) -> SearchResponses:
-        """The records nearest to a vector, or to a record and without it; the least similar are nearest to its opposite."""
+        """The records nearest to a vector, or to a record and without it; least similar: nearest to its opposite."""
         if bool(value) == bool(record):
             raise ValueError("Must provide either vector value or record to compute the similarity search")
         sought = value or (record and record.vector_value_by_vector_settings(vector_settings))

@@ -7,7 +7,6 @@ from argilla_server.enums import SortOrder
 from argilla_server.errors.future import UnprocessableEntityError
 from argilla_server.models import Dataset
 from argilla_server.search_engine import TextQuery
-
 from sqlite_search.clause import Clause, all_of, joined
 from sqlite_search.indexes import RECORDS_INDEX, field_column, index_name
 from sqlite_search.sorting import order_by
@@ -32,8 +31,11 @@ class Hits:
         named = [Clause(f"{key.sql} AS k{i}", key.values) for i, (key, _) in enumerate(keys)]
         columns = joined(", ", [Clause(f"{self.row} AS row"), Clause(f"{self.score or 1.0} AS score"), *named])
         order = order_by([direction for _, direction in keys])
+        # To count and to page in two scans takes less than to write all hits down, unless a scan is dear.
+        dear = any(part in f"{columns.sql} {self.source.sql}" for part in ("json_", "NOT IN (SELECT rowid"))
+        once = "MATERIALIZED" if dear else "NOT MATERIALIZED"
         return (
-            Clause("WITH hits AS MATERIALIZED (SELECT")
+            Clause(f"WITH hits AS {once} (SELECT")
             + columns
             + self.source
             + Clause(f"), page AS (SELECT * FROM hits ORDER BY {order} LIMIT ? OFFSET ?)", (limit, offset))

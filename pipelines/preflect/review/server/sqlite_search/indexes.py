@@ -9,16 +9,16 @@ from argilla_server.enums import FieldType
 FORMAT = 1
 RECORDS_INDEX = "preflect_records"
 
-# `state`: which dataset has which index. `schema` is SQLite's own count of changes to the schema: a count that we did not
-# cause means that `records` may have been numbered anew (VACUUM, a migration), and the numbers are all that an FTS5 entry
-# has of its record. `vectors`: a count of changes, by which a matrix in memory is known to be stale.
+# `state`: which dataset has which index. `schema` is SQLite's own count of changes to the schema: a count that we did
+# not cause means that `records` may have been numbered anew (VACUUM, a migration), and the numbers are all that an FTS5
+# entry has of its record. `vectors`: a count of changes, by which a matrix in memory is known to be stale.
 STORE = (
-    "CREATE TABLE IF NOT EXISTS preflect_state"
-    " (dataset_id TEXT PRIMARY KEY, format INTEGER NOT NULL, schema INTEGER NOT NULL)",
+    """CREATE TABLE IF NOT EXISTS preflect_state
+    (dataset_id TEXT PRIMARY KEY, format INTEGER NOT NULL, schema INTEGER NOT NULL)""",
     "CREATE TABLE IF NOT EXISTS preflect_vectors (settings_id TEXT PRIMARY KEY, changes INTEGER NOT NULL)",
     # All that filters, orders and counts read of a record: the records themselves are wide, mostly text.
-    f"CREATE INDEX IF NOT EXISTS {RECORDS_INDEX}"
-    " ON records (dataset_id, status, id, inserted_at, updated_at, external_id, metadata)",
+    f"""CREATE INDEX IF NOT EXISTS {RECORDS_INDEX}
+    ON records (dataset_id, status, id, inserted_at, updated_at, external_id, metadata)""",
     "CREATE INDEX IF NOT EXISTS preflect_responses ON responses (user_id, record_id, status)",
     *(
         f"CREATE TRIGGER IF NOT EXISTS preflect_vectors_{event} AFTER {event} ON vectors BEGIN"
@@ -43,7 +43,7 @@ class TextField:
         return field_column(self.id)
 
     def text(self, record: str) -> str:
-        """Its words in a row of `records`: of a chat what was said, not by whom; of a custom field every value in it."""
+        """Its words in a row of `records`: of a chat what was said, not by whom; of a custom field every value."""
         said = " AND key = 'content'" if self.type == FieldType.chat else ""
         name = self.name.replace("'", "''")
         return f"""words((SELECT group_concat(atom, char(10)) FROM json_tree({record}.fields, '$."{name}"')
@@ -80,8 +80,8 @@ def creation(dataset_id: UUID, fields: list[TextField]) -> list[str]:
         f"INSERT INTO {index} (rowid, {listed}) SELECT {all_rows} FROM records WHERE {own}",
         f"CREATE TRIGGER {index}_insert AFTER INSERT ON records WHEN NEW.{own} BEGIN {add}; END",
         f"CREATE TRIGGER {index}_delete AFTER DELETE ON records WHEN OLD.{own} BEGIN {remove}; END",
-        f"CREATE TRIGGER {index}_update AFTER UPDATE OF fields ON records"
-        f" WHEN NEW.{own} AND NEW.fields IS NOT OLD.fields BEGIN {remove}; {add}; END",
+        f"""CREATE TRIGGER {index}_update AFTER UPDATE OF fields ON records
+        WHEN NEW.{own} AND NEW.fields IS NOT OLD.fields BEGIN {remove}; {add}; END""",
         f"INSERT INTO preflect_state VALUES ('{dataset_id.hex}', {FORMAT}, 0)",
         REMEMBER_SCHEMA,
     ]

@@ -4,7 +4,6 @@ from argilla_server.enums import MetadataPropertyType
 from argilla_server.models import Dataset, MetadataProperty, User
 from argilla_server.search_engine import FloatMetadataMetrics, IntegerMetadataMetrics, MetadataMetrics, TermsMetrics
 from sqlalchemy.ext.asyncio import AsyncSession
-
 from sqlite_search.clause import Clause
 from sqlite_search.filters import path
 from sqlite_search.indexes import RECORDS_INDEX
@@ -49,5 +48,5 @@ async def _terms(session: AsyncSession, values: tuple[str, str]) -> TermsMetrics
 
 
 async def _by_status(session: AsyncSession, query: Clause) -> dict[str, int]:
-    counts = {status: count for status, count in await rows(session, query)}
+    counts = dict(await rows(session, query))
     return {"total": sum(counts.values()), **counts}

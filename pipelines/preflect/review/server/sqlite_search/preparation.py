@@ -3,7 +3,6 @@
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine
-
 from sqlite_search.indexes import FORMAT, STORE, TextField, creation, removal, text_fields_query
 
 # A response and the status of its record are two commits of Argilla's: a kill between them leaves the old status.

@@ -3,7 +3,6 @@
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
-
 from sqlite_search.clause import Clause
 
 

@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Sequence
 from uuid import UUID
 
+from argilla_server.enums import SortOrder
+from argilla_server.errors.future import UnprocessableEntityError
 from argilla_server.search_engine import (
     MetadataFilterScope,
     Order,
@@ -11,9 +13,6 @@ from argilla_server.search_engine import (
     ResponseFilterScope,
     SuggestionFilterScope,
 )
-from argilla_server.enums import SortOrder
-from argilla_server.errors.future import UnprocessableEntityError
-
 from sqlite_search.clause import Clause
 from sqlite_search.filters import by_user, column, path, responded, suggested
 
@@ -47,8 +46,8 @@ def order_by(orders: Sequence[SortOrder]) -> str:
 def shuffle_key(user_id: str) -> Clause:
     """A place in one user's own order of the queue: the same at each visit, and for another user another.
 
-    A square modulo a prime, of the record's number times the user's own factor: the factor alone would put every n-th record
-    side by side for some n.
+    A square modulo a prime, of the record's number times the user's own factor: the factor alone would put every n-th
+    record side by side for some n.
     """
     digest = hashlib.sha256(user_id.encode()).digest()
     factor, shift = (int.from_bytes(part) % PRIME for part in (digest[:8], digest[8:16]))

@@ -16,14 +16,14 @@ SIGNS = re.compile(
     r"|(?P<sign>[()|+]|-(?=[^\s|+)]))"  # a dash before a space is a dash
     r'|(?P<word>[^\s"()|+]+)',
 )
-# FTS5 refuses deeper trees and slows down on longer ones: signs beyond are taken for spaces, words beyond are not looked for.
+# FTS5 refuses deeper trees and slows down on longer ones: signs beyond are taken for spaces, words beyond left out.
 MOST_DEEP = 8
 MOST_WORDS = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The records that an FTS5 expression finds, or (`complement`) all the others: FTS5 has no "not" that stands alone."""
+    """The records that an FTS5 expression finds, or (`complement`) all others: FTS5 has no "not" that stands alone."""
 
     expression: str
     complement: bool = False

@@ -11,7 +11,6 @@ import numpy as np
 from argilla_server.errors.future import UnprocessableEntityError
 from numpy.typing import NDArray
 from sqlalchemy.ext.asyncio import AsyncSession
-
 from sqlite_search.clause import Clause
 from sqlite_search.running import rows
 
@@ -30,7 +29,7 @@ class Matrix:
     units: NDArray[np.float32]
 
     def nearest(self, value: list[float], among: Collection[int] | None, most: int) -> list[tuple[int, float]]:
-        """Records and scores, (1 + cosine) / 2 as Elasticsearch counts it, the best first; equal ones as they were logged."""
+        """Records and scores, (1 + cosine) / 2 as Elasticsearch has it, the best first, equal ones as logged."""
         if not self.units.size:
             return []
         if len(value) != self.units.shape[1]:
@@ -68,7 +67,8 @@ async def _load(session: AsyncSession, settings_id: UUID, changes: int) -> Matri
     found = await rows(
         session,
         Clause(
-            "SELECT records.rowid, value FROM vectors JOIN records ON records.id = record_id WHERE vector_settings_id = ?",
+            "SELECT records.rowid, value FROM vectors JOIN records ON records.id = record_id"
+            " WHERE vector_settings_id = ?",
             (settings_id.hex,),
         ),
     )

@@ -3,8 +3,8 @@
 import re
 import unicodedata
 
-# Written without spaces between words: Thai, Lao, Burmese, Khmer, Kana, Bopomofo, Han. Each character is a word, so that any
-# run of them is found as a phrase.
+# Written without spaces between words: Thai, Lao, Burmese, Khmer, Kana, Bopomofo, Han. Each character is a word, so
+# that any run of them is found as a phrase.
 UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u312f\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
     "\uf900-\ufaff\U00020000-\U000323af"
