@@ -37,7 +37,7 @@ class Annotator:
 
     def __post_init__(self) -> None:
         self.page.set_default_timeout(WAIT_MS)
-        self.page.on("console", lambda message: self._hear(message))
+        self.page.on("console", self._hear)
         self.page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
         self.page.on("dialog", lambda dialog: (self.complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
 

@@ -9,8 +9,10 @@ from preflect.desk import ReviewForm
 ATTACKS = (
     "<script>window.ran = 1</script>",
     '<img src="x" onerror="window.ran = 1">',
-    '<svg onload="window.ran = 1"><script>window.ran = 1</script><animate onbegin="window.ran = 1" dur="1s"/>'
-    '<a xlink:href="javascript:window.ran=1"><text y="20">a drawn link</text></a></svg>',
+    (
+        '<svg onload="window.ran = 1"><script>window.ran = 1</script><animate onbegin="window.ran = 1" dur="1s"/>'
+        '<a xlink:href="javascript:window.ran=1"><text y="20">a drawn link</text></a></svg>'
+    ),
     "[a link](javascript:window.ran=1)",
     '<a href="jAvAsCrIpT&colon;window.ran=1">another link</a>',
     "[a data link](data:text/html,<script>window.ran=1</script>)",
