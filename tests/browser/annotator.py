@@ -27,7 +27,7 @@ def opened(log: Path) -> Generator[Browser]:
         browser.close()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Annotator:
     """A person at a page; what the page complains of is kept."""
 
