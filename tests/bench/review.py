@@ -1,10 +1,11 @@
-"""The embedded Argilla: seconds to start, memory while nobody asks for anything, records logged a second, and searches.
+"""The embedded Argilla: seconds to start, memory while nobody asks for anything, records logged a second, searches, and
+eight annotators who answer at once.
 
     python tests/bench/review.py
 
 First use makes the server's environment anew, with pip's cache as it is: run it twice for a warm one. Memory is the PSS
 of the server's process after it has answered once. Logging is measured against the same server without `quicker.py`,
-which is upstream's own code; searches at 50,000 records.
+which is upstream's own code; searches at 50,000 records. `--scale 0.1` shortens the minute of answers.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +25,7 @@ from figures import HEADER, Figure, at_most, of_repetitions
 from harness import print_table, ran
 from review_at_work import Server, cpu_s, started
 from review_search import logging, search
+from review_submitting import submitting
 
 SETTLE_S: Final = 2.0
 
@@ -62,17 +65,20 @@ WORKLOADS: Final[dict[str, Callable[[Path], Iterator[Figure]]]] = {
     "warm": warm,
     "logging": logging,
     "search": search,
+    "submitting": submitting,
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=WORKLOADS, default=list(WORKLOADS))
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the time that annotators answer for")
     arguments = parser.parse_args()
+    workloads = WORKLOADS | {"submitting": partial(submitting, scale=arguments.scale)}
     figures: list[Figure] = []
     for name in arguments.only:
         with tempfile.TemporaryDirectory() as folder:
-            figures += WORKLOADS[name](Path(folder))
+            figures += workloads[name](Path(folder))
     print_table("The embedded Argilla", HEADER, [figure.row() for figure in of_repetitions(figures)])
 
 

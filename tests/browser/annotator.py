@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from playwright.sync_api import Browser, ConsoleMessage, Dialog, Locator, Page, Response, expect, sync_playwright
+from playwright.sync_api import Browser, Dialog, Locator, Page, Response, expect, sync_playwright
 
 from .chromium import QUIET, chromium
 
@@ -27,7 +27,7 @@ def opened(log: Path) -> Generator[Browser]:
         browser.close()
 
 
-@dataclass
+@dataclass(frozen=True)
 class Annotator:
     """A person at a page; what the page complains of is kept."""
 
@@ -37,17 +37,17 @@ class Annotator:
 
     def __post_init__(self) -> None:
         self.page.set_default_timeout(WAIT_MS)
-        self.page.on("console", self._hear)
-        self.page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
-        self.page.on("dialog", self._dismiss)
+        self.page.on("console", lambda said: self._hear(said.text, said.type in {"error", "warning"}))
+        self.page.on("pageerror", lambda error: self._hear(f"error: {error}"))
+        self.page.on("dialog", lambda dialog: self._dismiss(dialog))  # noqa: PLW0108  # Playwright marks what it's given
+
+    def _hear(self, said: str, complains: bool = True) -> None:
+        if complains:
+            self.complaints.append(said)
 
     def _dismiss(self, dialog: Dialog) -> None:
-        self.complaints.append(f"dialog: {dialog.message}")
+        self._hear(f"dialog: {dialog.message}")
         dialog.dismiss()
-
-    def _hear(self, message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"}:
-            self.complaints.append(message.text)
 
     # Coming in
 

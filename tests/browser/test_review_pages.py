@@ -231,6 +231,7 @@ def test_what_models_wrote_runs_nothing_and_asks_for_nothing(lay_out: LayOut) ->
         ann.press("Escape")
         expect(ann.metadata()).to_contain_text(ATTACKS[1])
         assert ann.page.evaluate("window.ran") is None
+        assert any(BLOCKED[0] in said for said in ann.complaints)
         assert ann.page.url.startswith(queue.desk.url)
         assert ann.page.context.pages == [ann.page]
 
@@ -271,7 +272,7 @@ def test_two_people_complete_a_record_and_both_their_answers_come_back(
     browser: Browser, review_server: ReviewServer, tmp_path: Path
 ) -> None:
     name = f"run-{uuid4().hex[:8]}"
-    run(load(shipped("recipes/quickstart.yaml"), ["input.limit=12"]), tmp_path / name)
+    run(load(shipped("recipes/quickstart.yaml"), ["input.limit=6", "engine=local"]), tmp_path / name)
     people = [f"ann-{name}", f"bob-{name}"]
     options = ("--set", "size=1", "--set", "overlap=2", "--set", "gold=0", "--user", people[0], "--user", people[1])
     pushed = preflect("review", "push", name, "--home", review_server.home, *options, cwd=tmp_path)

@@ -18,8 +18,12 @@ _GOOGLE_FONTS: Final = re.compile(r"@import url\(https://fonts\.googleapis\.com[
 _ALLOWED: Final = '{ADD_TAGS:["embed","object"],ADD_ATTR:["data","target"],ADD_URI_SAFE_ATTR:["data"]}'
 _ALLOWED_HERE: Final = '{FORBID_TAGS:["style","form","button"],ADD_ATTR:["target"]}'
 """What Argilla leaves of the HTML in Markdown, and what we do: no text restyles the page, or asks to be filled in."""
-_CONTAINED: Final = "<style>.markdown-render { contain: content; overflow: auto }</style></head>"
-"""Whatever its own style says, a text stays in its place: it could lie over the whole page, questions and all."""
+_TEXTS: Final = (
+    "<style>.markdown-render { contain: content; overflow: auto }"
+    " .markdown-render :is(th, td) { border: 1px solid #ddd; padding: 2px 8px }</style></head>"
+)
+"""Whatever its own style says, a text stays in its place: it could lie over the whole page, questions and all. And the
+cells of a table are told from each other."""
 _INLINE_SCRIPT: Final = re.compile(r"<script>(.+?)</script>", re.DOTALL)
 
 
@@ -50,7 +54,7 @@ def prepared(source: Path, folder: Path) -> Path:
         unfinished = folder / "unfinished"
         shutil.copytree(source, unfinished, ignore=shutil.ignore_patterns("*.br", "*.gz"))
         _rewrite(unfinished, ("*.html", "*.js"), lambda text: text.replace(_BASE_URL, ""))
-        _rewrite(unfinished, ("*.html",), lambda text: text.replace("</head>", _CONTAINED))
+        _rewrite(unfinished, ("*.html",), lambda text: text.replace("</head>", _TEXTS))
         _rewrite(unfinished, ("*.js",), lambda text: text.replace(_ALLOWED, _ALLOWED_HERE))
         _rewrite(unfinished, ("*.css",), lambda text: _GOOGLE_FONTS.sub("", text))
         unfinished.rename(pages)
