@@ -20,6 +20,7 @@ from preflect.engine.review_folder import ReviewFolder
 from preflect.engine.run_folder import RunFolder
 from preflect.export.rows import rows_of
 from preflect.recipes import load
+from preflect.recipes.finish import Ending
 from preflect.schemas import JsonlDeskSpec, Sample, SftRow
 
 from .conftest import Run, WriteRecipe, command, contents
@@ -125,6 +126,20 @@ def test_a_pull_that_is_killed_at_any_moment_is_done_again(preflect: Run, finish
         ) as process:
             time.sleep(0.4 + 0.3 * number)
             process.kill()
+    assert preflect("review", "pull", "other").returncode == 0
+    assert contents(finished) == contents(tmp_path / "other")
+
+
+def test_what_a_killed_sitting_left_of_its_end_is_not_taken_for_what_people_said(
+    preflect: Run, finished: Path, tmp_path: Path
+) -> None:
+    answer(tmp_path / "queue.jsonl", always("b"))
+    shutil.copytree(finished, tmp_path / "other")
+    assert preflect("review", "pull", "run").returncode == 0
+    left = RunFolder(tmp_path / "other")
+    left.digests_path.mkdir(parents=True)
+    for block, before in left.blocks():
+        (left.digests_path / block.stem).write_bytes(Ending().digest(left.recipe(), [*before][:1]))
     assert preflect("review", "pull", "other").returncode == 0
     assert contents(finished) == contents(tmp_path / "other")
 

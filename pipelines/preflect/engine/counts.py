@@ -25,7 +25,7 @@ def count_stages(plan: Plan, folder: RunFolder, journal: Journal, input_rejected
     for rejection, _ in folder.rejections():
         rejected.setdefault(rejection.stage, Counter())[rejection.reason] += 1
     lost: _Reasons = {}
-    parts = sorted((folder.path / "samples").glob("part-*.parquet"))
+    parts = folder.parts()
     for stage, reason, count in lost_candidates(parts):
         lost.setdefault(stage, Counter())[reason] += count
     counts = tuple(_walk(plan, folder, plan.input_rows - input_rejected, rejected))

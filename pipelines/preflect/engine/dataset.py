@@ -22,6 +22,19 @@ BLOCK: Final = 256
 """Samples in a block."""
 
 
+def parts_in(folder: Path) -> list[Path]:
+    """The files of whole blocks, in the order of the input."""
+    return sorted(folder.glob("part-*.parquet"))
+
+
+def blocks_in(folder: Path) -> Iterator[tuple[Path, Iterator[Sample]]]:
+    """Each of them with its samples, which are read when they are asked for."""
+    from preflect.engine.storage import read_samples  # noqa: PLC0415  # polars
+
+    for part in parts_in(folder):
+        yield part, read_samples([part])
+
+
 class Dataset:
     """Finished samples in `folder`, rejected ones beside it in `rejected`, as `part-00000.parquet` and so on.
 
@@ -51,7 +64,7 @@ class Dataset:
         """How many finished samples there are."""
         from preflect.engine.storage import count_rows  # noqa: PLC0415  # polars
 
-        return count_rows(self.folder.glob("part-*.parquet"))
+        return count_rows(parts_in(self.folder))
 
     def lost_calls(self, block: int) -> bool:
         """Whether failed calls have cost a finished block samples or candidates."""
@@ -115,13 +128,13 @@ class Dataset:
         """All finished samples in the order of the input."""
         from preflect.engine.storage import read_samples  # noqa: PLC0415  # polars
 
-        return read_samples(sorted(self.folder.glob("part-*.parquet")))
+        return read_samples(parts_in(self.folder))
 
     def rejections(self) -> Iterator[tuple[Rejection, Sample | None]]:
         """All rejected samples in the order of the input, each as it stood."""
         from preflect.engine.storage import read_rejections  # noqa: PLC0415  # polars
 
-        for part in sorted(self.folder.glob("part-*.parquet")):
+        for part in parts_in(self.folder):
             yield from read_rejections(self.rejected / part.name)
 
     @contextmanager

@@ -5,10 +5,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import orjson
 from pydantic import BaseModel, TypeAdapter
 
+from preflect.engine.dataset import blocks_in, parts_in
 from preflect.engine.lock import sole_use
 from preflect.engine.plan import Phase, split_phases
 from preflect.engine.run_folder import RunFolder
@@ -88,7 +90,7 @@ class ReviewFolder:
         if phase is None:
             check_done(self.run)
             if self._before.exists():
-                return read_samples(sorted(self._before.glob("part-*.parquet")))
+                return read_samples(parts_in(self._before))
             return self.run.samples()
         if self.run.manifest().phases_done < phase.number or not self._is_streamed(phase):
             raise InputError(
@@ -107,15 +109,12 @@ class ReviewFolder:
             return
         copy = self._before.with_name("before.tmp")
         shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(self.run.path / "samples", copy)
+        shutil.copytree(self.run.samples_path, copy)
         copy.replace(self._before)
 
-    def parts_before(self) -> Iterator[tuple[str, Iterator[Sample]]]:
+    def blocks_before(self) -> Iterator[tuple[Path, Iterator[Sample]]]:
         """File by file what `keep_before` set aside."""
-        from preflect.engine.storage import read_samples  # noqa: PLC0415  # polars
-
-        for part in sorted(self._before.glob("part-*.parquet")):
-            yield part.name, read_samples([part])
+        return blocks_in(self._before)
 
     def _write(self, name: str, record: BaseModel) -> None:
         text = orjson.dumps(record.model_dump(mode="json"), option=orjson.OPT_INDENT_2).decode()
@@ -126,6 +125,7 @@ class ReviewFolder:
 def alone(run: RunFolder) -> Generator[ReviewFolder]:
     """The review of a run on which nobody else is at work while the block runs. Raises: InputError."""
     with sole_use(run.live_path):
+        run.forget_digests()
         yield ReviewFolder(run)
         shutil.rmtree(run.live_path, ignore_errors=True)
 

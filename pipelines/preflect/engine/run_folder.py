@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ import orjson
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 
-from preflect.engine.dataset import Dataset
+from preflect.engine.dataset import Dataset, blocks_in, parts_in
 from preflect.errors import InputError
 from preflect.files import write_text_atomically
 from preflect.schemas import Manifest, Recipe, Rejection, Sample
@@ -31,6 +32,7 @@ class RunFolder:
         self.journal_path = path / "journal.sqlite"
         self.batches_path = path / "batches"
         """Only while batches are at their endpoints: what was sent."""
+        self.samples_path = path / "samples"
         self.rejections_path = path / "rejections.parquet"
         self.input_rejections_path = path / "phases" / "input-rejected.parquet"
         """Once the input has been read to its end: its rows that are no samples."""
@@ -48,30 +50,32 @@ class RunFolder:
     ) -> Dataset:
         """The dataset after a phase's stream, or (`closed`) its whole-set stage; the run's last one is `samples/`."""
         name = f"{number}-closed" if closed else f"{number}"
-        folder = self.path / "samples" if last else self.path / "phases" / name
+        folder = self.samples_path if last else self.path / "phases" / name
         return Dataset(folder, self.path / "phases" / f"{name}-rejected", on_block)
 
     def samples(self) -> Iterator[Sample]:
         """Every sample that came through, in the order of the input."""
         from preflect.engine.storage import read_samples  # noqa: PLC0415  # polars
 
-        return read_samples(self._parts())
+        return read_samples(self.parts())
 
-    def blocks(self) -> Iterator[tuple[str, Iterator[Sample]]]:
-        """The same by the names of the blocks on disk; each is read when it is asked for."""
-        from preflect.engine.storage import read_samples  # noqa: PLC0415  # polars
+    def blocks(self) -> Iterator[tuple[Path, Iterator[Sample]]]:
+        """The same by the files they are in."""
+        return blocks_in(self.samples_path)
 
-        for part in self._parts():
-            yield part.stem, read_samples([part])
+    def parts(self) -> list[Path]:
+        """The files they are in."""
+        return parts_in(self.samples_path)
 
-    def _parts(self) -> list[Path]:
-        return sorted((self.path / "samples").glob("part-*.parquet"))
+    def forget_digests(self) -> None:
+        """Take away what another sitting found of samples: it may have written others."""
+        shutil.rmtree(self.digests_path, ignore_errors=True)
 
     def causes_of_loss(self) -> frozenset[str]:
         """Why samples were rejected, and why those that came through lost candidates."""
         from preflect.engine.storage import causes_of_loss  # noqa: PLC0415  # polars
 
-        return causes_of_loss(self._parts(), self.rejections_path)
+        return causes_of_loss(self.parts(), self.rejections_path)
 
     def rejections(self) -> Iterator[tuple[Rejection, Sample | None]]:
         """Every rejection, with the sample as it stood where there was one."""

@@ -26,12 +26,7 @@ from preflect.engine.sitting import Sitting
 from preflect.engine.so_far import manifest_so_far, steps
 from preflect.engine.traffic import traffic_so_far
 from preflect.engine.way_on import way_on
-from preflect.errors import (
-    AwaitingReviewError,
-    InputError,
-    PreflectError,
-    StoppedError,
-)
+from preflect.errors import AwaitingReviewError, InputError, PreflectError, StoppedError
 from preflect.schemas import Manifest, OpenAIModel, Recipe, content_id
 
 WAY_TO_A_MODEL: Final = (
@@ -180,7 +175,7 @@ def _sit(plan: Plan, folder: RunFolder, watch: Watch) -> RunResult:
 
 def _to_the_end(plan: Plan, folder: RunFolder, watch: Watch) -> RunResult:
     with closing(plan.ending), _reasons_kept(folder):
-        shutil.rmtree(folder.digests_path, ignore_errors=True)
+        folder.forget_digests()
         # A later sitting may bring a larger budget.
         folder.write_recipe(plan.recipe)
         began = folder.manifest().evolve(status="running", message="", replay=plan.replay is not None)

@@ -94,7 +94,7 @@ def _intakes(folder: RunFolder, found: Findings, spec: ExportSpec) -> Iterator[I
     from preflect.export import Intake, take  # noqa: PLC0415
 
     for block, samples in folder.blocks():
-        digest = folder.digests_path / block
+        digest = folder.digests_path / block.stem
         if digest.exists():
             findings, _, intake = digest.read_bytes().partition(b"\n")
             found.merge(findings)

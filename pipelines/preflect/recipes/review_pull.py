@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
@@ -99,6 +101,9 @@ def _merged(
 ) -> tuple[dict[_Key, ReviewAnswer], int]:
     """What was known with what is there now; of an item that is gone what was known of it stays."""
     after, unknown, faults = {**before}, 0, list[str]()
+    keys_of: dict[tuple[DeskName, str], list[_Key]] = defaultdict(list)
+    for key in before:
+        keys_of[key[:2]].append(key)
     for name, spec in desks.items():
         known = {task.sample_id for task in tasks_of(queue, name)}
         form = form_of(queue.options, name)
@@ -106,7 +111,8 @@ def _merged(
             if item_id not in known:
                 unknown += len(answers)
                 continue
-            after = {key: answer for key, answer in after.items() if key[:2] != (name, item_id)}
+            for key in keys_of[name, item_id]:
+                del after[key]
             for answer in answers:
                 faults += (f"{item_id}, {answer.reviewer}: {fault}" for fault in faults_of(form, answer.values))
                 values = dict(sorted(answer.values.items()))
@@ -148,10 +154,10 @@ def _make_anew(folder: RunFolder, manifest: Manifest) -> None:
     files.keep_before()
     answered = answered_of(folder)
     stage = TakeBack(answered=answered, admission=_admission(recipe, answered))
-    for name, samples in files.parts_before():
-        write_samples(folder.path / "samples" / name, _with_reviews(samples, stage, recipe))
+    for block, samples in files.blocks_before():
+        write_samples(folder.samples_path / block.name, _with_reviews(samples, stage, recipe))
     lost: dict[str, dict[str, int]] = {}
-    for of_stage, reason, count in lost_candidates(sorted((folder.path / "samples").glob("part-*.parquet"))):
+    for of_stage, reason, count in lost_candidates(folder.parts()):
         reasons = lost.setdefault(of_stage, {})
         reasons[reason] = reasons.get(reason, 0) + count
     counts = tuple(count.evolve(candidates_lost=lost.get(count.stage, {})) for count in manifest.stages)
@@ -164,9 +170,9 @@ def _make_anew(folder: RunFolder, manifest: Manifest) -> None:
         report(folder, made)
         folder.write_manifest(made)
         raise
-    ending = Ending()
-    made = made.evolve(exports=ending.export(folder))
-    ending.report(folder, made)
+    with closing(Ending()) as ending:
+        made = made.evolve(exports=ending.export(folder))
+        ending.report(folder, made)
     folder.write_manifest(made)
 
 
