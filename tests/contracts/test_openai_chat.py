@@ -442,42 +442,33 @@ async def test_what_the_headers_say_is_used_up_is_waited_for_before_it_is_refuse
     assert endpoint.at[1] - endpoint.at[0] < 0.3
 
 
-async def test_a_later_stage_goes_first_and_equals_in_their_order(tmp_path: Path) -> None:
-    async def answer(_: int, __: dict[str, Any]) -> web.Response:
-        await asyncio.sleep(0.02)
-        return completion()
+async def after_a_moment(_: int, __: dict[str, Any]) -> web.Response:
+    await asyncio.sleep(0.02)
+    return completion()
 
-    endpoint = Endpoint(answer)
+
+async def order_of_calls(tmp_path: Path, *, early: int, late: int) -> list[str]:
+    """In which order so many calls of an earlier and of a later stage go, one at a time."""
+    endpoint = Endpoint(after_a_moment)
     async with rig(endpoint, tmp_path, concurrency=1, stages=("respond", "judge")) as r:
-        early = [asyncio.create_task(r.model.complete(ask(f"early {i}"))) for i in range(8)]
+        first = [asyncio.create_task(r.model.complete(ask(f"early {i}"))) for i in range(early)]
         await asyncio.sleep(0.01)
-        late = [asyncio.create_task(r.model.complete(ask(f"late {i}", stage="judge"))) for i in range(2)]
-        await asyncio.gather(*early, *late)
-    asked = [body["messages"][0]["content"] for body in endpoint.bodies]
+        then = [asyncio.create_task(r.model.complete(ask(f"late {i}", stage="judge"))) for i in range(late)]
+        await asyncio.gather(*first, *then)
+    return [body["messages"][0]["content"] for body in endpoint.bodies]
+
+
+async def test_a_later_stage_goes_first_and_equals_in_their_order(tmp_path: Path) -> None:
+    asked = await order_of_calls(tmp_path, early=8, late=2)
     assert asked == ["early 0", "late 0", "late 1", *(f"early {i}" for i in range(1, 8))]
 
 
 async def test_once_few_are_left_the_earliest_stage_goes_first(tmp_path: Path) -> None:
-    async def answer(_: int, __: dict[str, Any]) -> web.Response:
-        await asyncio.sleep(0.02)
-        return completion()
-
-    endpoint = Endpoint(answer)
-    async with rig(endpoint, tmp_path, concurrency=1, stages=("respond", "judge")) as r:
-        early = [asyncio.create_task(r.model.complete(ask(f"early {i}"))) for i in range(2)]
-        await asyncio.sleep(0.01)
-        late = asyncio.create_task(r.model.complete(ask("late", stage="judge")))
-        await asyncio.gather(*early, late)
-    asked = [body["messages"][0]["content"] for body in endpoint.bodies]
-    assert asked == ["early 0", "early 1", "late"]
+    assert await order_of_calls(tmp_path, early=2, late=1) == ["early 0", "early 1", "late 0"]
 
 
 async def test_models_that_share_a_limit_keep_it_together(tmp_path: Path) -> None:
-    async def answer(_: int, __: dict[str, Any]) -> web.Response:
-        await asyncio.sleep(0.02)
-        return completion()
-
-    endpoint = Endpoint(answer)
+    endpoint = Endpoint(after_a_moment)
     shared = {"key": SharedLimit(concurrency=3)}
     async with rigs(endpoint, tmp_path, ("one", "two"), shared=shared, limit="key", concurrency=2) as models:
         await asyncio.gather(*(model.complete(ask(str(i))) for model in models for i in range(15)))

@@ -16,6 +16,7 @@ from preflect.schemas import (
     Sample,
     StudentScore,
 )
+from preflect.scoring import ScoreMetric
 
 MADE = Provenance(model="secret-model", prompt_version="p@1", call_id="c")
 
@@ -59,7 +60,7 @@ def a_sample(
         grades=tuple(
             Grade(response_id=r.id, grader="number", score=s) for r, s in zip(responses, grades, strict=False)
         ),
-        scores=tuple(an_ifd(asked, r, value) for r, value in zip(responses, ifd, strict=False)),
+        scores=tuple(a_score(asked, r, "ifd_ppl", value) for r, value in zip(responses, ifd, strict=False)),
     )
     return made.evolve(**fields)
 
@@ -81,12 +82,12 @@ def a_comparison(first: str, second: str, preferred: str, judge: str = "judge") 
     )
 
 
-def an_ifd(asked: Instruction, response: Response, value: float | None) -> StudentScore:
+def a_score(asked: Instruction, response: Response, metric: ScoreMetric, value: float | None) -> StudentScore:
     return StudentScore(
         student="s",
         revision="1",
         template="gpt2",
-        metric="ifd_ppl",
+        metric=metric,
         instruction_id=asked.id,
         response_id=response.id,
         value=value,

@@ -22,6 +22,8 @@ from preflect.schemas.stages import Strategy
 from preflect.stages.pair import Pair as PairStage
 from preflect.stages.pair import choose_pair
 
+from .reviewed import a_score
+
 MADE = Provenance(model="m", prompt_version="p@1", call_id="c")
 ASKED = Instruction(messages=(Message(role="user", content="Name a river."),))
 A, B, C, D = (Response(instruction_id=ASKED.id, text=text) for text in ("alpha", "beta", "gamma", "delta"))
@@ -45,17 +47,7 @@ def graded(scores: Sequence[tuple[Response, float | None]]) -> tuple[Grade, ...]
 
 
 def r_ifd(response: Response, value: float | None) -> StudentScore:
-    return StudentScore(
-        student="s",
-        revision="1",
-        template="gpt2",
-        metric="r_ifd_ppl",
-        instruction_id=ASKED.id,
-        response_id=response.id,
-        value=value,
-        conditioned_tokens=9,
-        unconditioned_tokens=9,
-    )
+    return a_score(ASKED, response, "r_ifd_ppl", value)
 
 
 def sample_of(

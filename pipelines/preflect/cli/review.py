@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from preflect.cli.output import AsJson, Quiet, print_result
+from preflect.review.home import DEFAULT_HOME, ReviewHome
 
 if TYPE_CHECKING:
     from preflect.review.environment import Say
 
 Home = Annotated[Path, typer.Option(metavar="DIR", help="The folder that holds the server's data.")]
-DEFAULT_HOME: Final = Path("data/review")
 _SEEN_BY_SERVER: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
 
 
@@ -49,7 +49,6 @@ def start(
     """
     from preflect.review.address import address_of
     from preflect.review.environment import server_environment
-    from preflect.review.home import ReviewHome
     from preflect.review.process import Launch, start
 
     with _told(quiet=quiet or as_json) as say:
@@ -78,7 +77,6 @@ def start(
 
 def status(home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
     """Say whether the review server runs, where, and what it holds."""
-    from preflect.review.home import ReviewHome
     from preflect.review.process import status
 
     found = status(ReviewHome(home))
@@ -100,7 +98,6 @@ def status(home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
 
 def stop(home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
     """Stop the review server; its data stay."""
-    from preflect.review.home import ReviewHome
     from preflect.review.process import stop
 
     stopped = stop(ReviewHome(home))

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from preflect.cli.output import AsJson, print_result
-from preflect.cli.review import DEFAULT_HOME, Home
+from preflect.cli.review import Home
 from preflect.cli.runs import RunName
 from preflect.errors import InputError
+from preflect.review.home import DEFAULT_HOME
 
 if TYPE_CHECKING:
     from preflect.engine.run_folder import RunFolder

@@ -41,7 +41,7 @@ def sft_row(sample: Sample) -> SftRow | Unfit | None:
     instruction, candidates = _known_best(sample)
     if not candidates:
         return None
-    grades = {grade.response_id: grade.score for grade in sample.grades if grade.score is not None}
+    grades = sample.grade_scores
     first: Response | None = candidates[0]
     right = [response for response in candidates if grades.get(response.id, 0.0) >= 1.0]
     bad = {response_id for v in sample.verdicts if v.unusable for response_id in (v.better_id, v.worse_id)}

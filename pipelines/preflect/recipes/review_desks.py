@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from preflect.adapters.environment import secret
 from preflect.adapters.jsonl_desk import JsonlDesk
 from preflect.desk import ReviewDesk
 from preflect.errors import InputError, MissingPartError
+from preflect.review.home import DEFAULT_HOME, ReviewHome
 from preflect.schemas import ArgillaDeskSpec, DeskSpec, JsonlDeskSpec
 
 if TYPE_CHECKING:
     from preflect.adapters.argilla_desk import ArgillaDesk
-
-DEFAULT_HOME: Final = Path("data/review")
 
 
 def open_desk(spec: DeskSpec) -> ReviewDesk:
@@ -41,8 +40,6 @@ def open_argilla(spec: ArgillaDeskSpec) -> ArgillaDesk:
 
 
 def _embedded(home: Path) -> tuple[str, str]:
-    from preflect.review.home import ReviewHome  # noqa: PLC0415
-
     running, credentials = ReviewHome(home).running(), ReviewHome(home).credentials()
     if running is None or credentials is None:
         raise MissingPartError(

@@ -37,8 +37,9 @@ def _strata(answered: Answered, judge: Opinions) -> list[Stratum]:
     if last < 0 or answered.options.kind != "preference":
         return []
     by_lot = [task for task in rounds[last].tasks if task.part == RANDOM]
-    chosen = [task for r in rounds[: last + 1] for task in r.tasks if task not in by_lot]
-    left = rounds[last].population - (len(rounds[last].tasks) - len(by_lot))
+    picked = [task for task in rounds[last].tasks if task.part != RANDOM]
+    chosen = [*(task for r in rounds[:last] for task in r.tasks), *picked]
+    left = rounds[last].population - len(picked)
     sizes = ((len(chosen), chosen), (left, by_lot))
     return [
         Stratum(size, [right(answered, task, judge) for task in tasks if settled(answered, task)])

@@ -11,6 +11,7 @@ from preflect.desk import ReviewForm, ReviewItem, ReviewQuestion
 from preflect.review.opinions import BOTH_BAD, TIE, judge_margin, judge_says
 from preflect.review.subject import LABELS, reference_of
 from preflect.schemas import Conversation, ReviewStage, ReviewTask, Sample
+from preflect.schemas.stages import ReviewKind
 
 PROBLEMS: Final[Mapping[str, str]] = {
     "wrong": "Something in it is wrong",
@@ -21,6 +22,8 @@ PROBLEMS: Final[Mapping[str, str]] = {
     "unsafe": "Harmful or offensive",
     "refusal": "Refuses without need",
 }
+_RESPONSES: Final[Mapping[ReviewKind, int]] = {"preference": 2, "sft": 1, "rft": 0}
+"""How many are shown."""
 _GUIDELINES: Final = {
     "preference": (
         "Read the prompt, then both responses. Choose the response that you would rather have been given. Judge what "
@@ -44,7 +47,7 @@ def form_of(options: ReviewStage, name: str) -> ReviewForm:
         name=name,
         guidelines=options.guidelines or _GUIDELINES[options.kind],
         questions=tuple(_questions(options)),
-        responses={"preference": 2, "sft": 1, "rft": 0}[options.kind],
+        responses=_RESPONSES[options.kind],
         overlap=options.overlap,
     )
 
@@ -57,7 +60,7 @@ def _questions(options: ReviewStage) -> Iterator[ReviewQuestion]:
     if options.kind == "preference":
         choices = {"a": "A", "b": "B", TIE: "Tie", BOTH_BAD: "Both bad"}
         yield ReviewQuestion("better", "Which response is better?", "label", choices)
-    for label in LABELS[: {"preference": 2, "sft": 1, "rft": 0}[options.kind]]:
+    for label in LABELS[: _RESPONSES[options.kind]]:
         which = f"response {label.upper()}" if options.kind == "preference" else "the response"
         yield ReviewQuestion(
             f"rating_{label}", f"How good is {which}, from 1 to 5?", "rating", required=options.kind == "sft"

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from preflect.errors import InputError, MissingPartError, RunError
 
+DEFAULT_HOME: Final = Path("data/review")
 _ROOM: Final = 50_000_000
 """Bytes: for a copy of the pages, and for a database to grow."""
 

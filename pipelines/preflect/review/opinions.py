@@ -28,7 +28,7 @@ def judge_says(sample: Sample, couple: Couple) -> str | None:
 
 def grader_says(sample: Sample, couple: Couple) -> str | None:
     """The id of the response that a grader puts above the other, `tie`, or None where it did not grade both."""
-    grades = {grade.response_id: grade.score for grade in sample.grades if grade.score is not None}
+    grades = sample.grade_scores
     if said := _by_verdicts(sample, couple, "grader"):
         return said
     if not {*couple} <= grades.keys():
@@ -38,7 +38,7 @@ def grader_says(sample: Sample, couple: Couple) -> str | None:
 
 def known_better(sample: Sample, couple: Couple) -> str | None:
     """The response that a grader passed in full where it found fault with the other: the answer of a gold sample."""
-    grades = {grade.response_id: grade.score for grade in sample.grades if grade.score is not None}
+    grades = sample.grade_scores
     right = [response_id for response_id in couple if grades.get(response_id, 0.0) >= 1.0]
     return right[0] if len(right) == 1 and {*couple} <= grades.keys() else None
 

@@ -80,7 +80,7 @@ class Evidence:
             self._verdicts[_SOURCES[verdict.source], both].append(verdict)
         self.unusable = {i for v in sample.verdicts if v.unusable for i in (v.better_id, v.worse_id)}
         """Responses that people would train nobody on."""
-        self.grades = {grade.response_id: grade.score for grade in sample.grades if grade.score is not None}
+        self.grades = sample.grade_scores
         self._ratings: dict[str, dict[tuple[str, str], list[int]]] = defaultdict(lambda: defaultdict(list))
         for rating in sample.ratings:
             self._ratings[rating.response_id][rating.judge, rating.aspect].append(rating.score)

@@ -301,6 +301,11 @@ class Sample(Schema):
                 return None if check.correction is None else _corrected(instruction, check.correction)
         return instruction
 
+    @property
+    def grade_scores(self) -> dict[str, float]:
+        """The last score of each graded response, by its id."""
+        return {grade.response_id: grade.score for grade in self.grades if grade.score is not None}
+
     def responses_to(self, instruction_id: str) -> tuple[Response, ...]:
         """All candidates for one instruction, oldest first."""
         return tuple(r for r in self.responses if r.instruction_id == instruction_id)
