@@ -33,7 +33,7 @@ _SCRIPTS: Final = {
 _ENVIRONMENTS: Final = {CURATOR: "curator", DATA_DESIGNER: "data-designer"}
 LATENCY_S: Final = 0.5
 FIXED: Final = {"lat": "fixed", "median": LATENCY_S}
-_CLEAN: Final = {"seed": 1, "rpm": 0, "capacity": 0, "over_429": 0}
+_CLEAN: Final = {"rpm": 0, "capacity": 0, "over_429": 0}
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,8 @@ class Bench:
     endpoint: Endpoint
     peers: Path
     scale: float = 1.0
+    seed: int = 1
+    """Of the latencies: where a single long one falls is luck, the same for all contenders."""
 
     def count(self, full: int) -> int:
         """So many calls or samples of the full number."""
@@ -50,7 +52,7 @@ class Bench:
 
     def fresh(self, **settings: Any) -> Endpoint:
         """The mock with zeroed counters and nothing of an earlier workload's settings."""
-        self.endpoint.reset(**_CLEAN | settings)
+        self.endpoint.reset(**_CLEAN | {"seed": self.seed} | settings)
         return self.endpoint
 
     def missing(self, who: str) -> bool:

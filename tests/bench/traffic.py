@@ -20,6 +20,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -48,12 +49,12 @@ WORKLOADS: Final[dict[str, Workload]] = {
 
 
 def measured(bench: Bench, names: Iterable[str], repeat: int) -> Iterator[Figure]:
-    """Every workload so many times; one that cannot be carried out is a figure that says so."""
+    """Every workload so often, with other latencies each time; one that fails is a figure that says so."""
     for name in names:
         for turn in range(repeat):
             print(f"{name}, {turn + 1} of {repeat}", file=sys.stderr, flush=True)
             try:
-                yield from WORKLOADS[name](bench)
+                yield from WORKLOADS[name](replace(bench, seed=turn + 1))
             except RuntimeError as error:
                 yield Figure(name, "", f"failed: {error}")
 
