@@ -155,7 +155,7 @@ def intervals(rows: Sequence[Mapping[str, Any]], *, x_title: str, mark: float) -
         "mark": {"type": "point", "filled": True, "size": 60, "color": SERIES[0], "opacity": 1},
         "encoding": {"x": _number("value", x_title), "y": at},
     }
-    return _themed({"layer": [line, dot, _rule(mark)], "width": 1.2 * WIDTH, "height": {"step": 24}})
+    return _themed({"layer": [line, dot, _rule(mark)], "width": WIDTH, "height": {"step": 24}})
 
 
 def funnel(rows: Sequence[Mapping[str, Any]]) -> Specification:

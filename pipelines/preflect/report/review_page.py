@@ -45,7 +45,7 @@ def _tiles(found: ReviewReport) -> Iterator[Tile]:
     yield Tile("Judge right, as reviewed", estimate(reviewed), f"of {plural(reviewed.n, 'sample')}, the doubtful ones")
     yield Tile("Decided", count(found.decided), f"of {plural(found.reviewed, 'reviewed sample')}")
     yield Tile("Ties", count(found.ties))
-    yield Tile("Conflicts", count(found.conflicts), "`push --adjudicate` gives ties and conflicts to an expert")
+    yield Tile("Conflicts", count(found.conflicts), "an expert settles them: preflect review push --adjudicate")
 
 
 def _agreement(found: ReviewReport) -> Plot | None:
