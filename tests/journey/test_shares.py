@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -93,6 +94,23 @@ def test_only_a_replay_that_is_long_enough_is_shared(tmp_path: Path, recipe: Pat
     short = InShares(1)
     run(replace(load(recipe, replay=tmp_path / "first" / "journal.sqlite"), runner=short), tmp_path / "again")
     assert short.seen == [0, 0]
+
+
+def test_what_the_input_lost_is_written_by_one_share_alone(tmp_path: Path, recipe: Path) -> None:
+    plan = load(recipe)
+    folder = run(plan, tmp_path / "run").folder
+    folder.input_rejections_path.unlink()
+
+    def read_as(share: Share) -> None:
+        sitting = Sitting(
+            plan=plan, folder=folder, endpoints={}, stop_requested=bool, publish=lambda _: None, share=share
+        )
+        deque(sitting.input_of(plan.phases[0]), maxlen=0)
+
+    read_as(Share(1, 2))
+    assert not folder.input_rejections_path.exists()
+    read_as(Share(0, 2))
+    assert folder.input_rejections_path.exists()
 
 
 @given(st.integers(0, 10_000), st.integers(1, 64))

@@ -80,7 +80,8 @@ class Sitting:
                 rejected.append((row, None))
             else:
                 yield row.evolve(simulated=True) if self.plan.simulated else row
-        self._keep(rejected)
+        if self.share.number == 0:  # every share reads the whole input, and one file is for one writer
+            self._keep(rejected)
 
     def _keep(self, rejected: list[tuple[Rejection, None]]) -> None:
         from preflect.engine.storage import write_rejections  # noqa: PLC0415  # polars
