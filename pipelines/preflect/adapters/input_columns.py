@@ -133,6 +133,8 @@ def _column(name: InputField, given: str | ColumnPattern | None) -> Column:
 def _reach(row: Mapping[str, object], name: str) -> object:
     if name in row:
         return row[name]
+    if "." not in name:
+        return MISSING
     value: object = row
     for part in name.split("."):
         value = _step(value, part)

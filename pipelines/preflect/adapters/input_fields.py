@@ -136,7 +136,7 @@ def _instruction(value: object) -> str:
 
 def _object(name: InputField, value: object) -> dict[str, object]:
     """An object, empty where there is none; tables hold it as JSON text or as a struct."""
-    structure = _structure(name, value)
+    structure = None if value is None else _structure(name, value)
     if structure is None:
         return {}
     if not is_object(structure):

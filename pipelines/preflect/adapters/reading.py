@@ -68,11 +68,12 @@ def raw_rows(spec: InputSpec, base: Path | None = None) -> RawRows:
 def read_samples(spec: InputSpec, base: Path | None = None) -> Iterator[Sample | Rejection]:
     """Every row as a sample, or as a rejection where it is bad or repeats an earlier one; raises as `read_rows`."""
     first_rows: dict[str, int] = {}
+    file_name = _source_name(spec)
     for row in read_rows(spec, base):
         if isinstance(row, BadRow):
             yield Rejection(sample_id=row.row_id, stage="input", cause="input", reason=row.reason, detail=row.line)
             continue
-        sample = _sample(row, spec, index=len(first_rows))
+        sample = _sample(row, spec, file_name, index=len(first_rows))
         first = first_rows.setdefault(sample.id, row.number)
         if first == row.number:
             yield sample
@@ -133,7 +134,7 @@ def _sha256(spec: InputSpec, base: Path | None) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _sample(row: InputRow, spec: InputSpec, index: int) -> Sample:
+def _sample(row: InputRow, spec: InputSpec, file_name: str, index: int) -> Sample:
     instruction = Instruction(
         messages=row.messages,
         input=row.input,
@@ -144,7 +145,7 @@ def _sample(row: InputRow, spec: InputSpec, index: int) -> Sample:
     return Sample(
         id=instruction.id,
         index=index,
-        source=row.source or _source_name(spec),
+        source=row.source or file_name,
         source_id=row.source_id,
         instructions=(instruction,),
         responses=responses,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Literal, TypedDict
 
@@ -38,7 +39,8 @@ def sft_row(sample: Sample) -> SftRow | Unfit | None:
     response that goes on, else one that its grader passed; never one that people find bad, nor one in its place of
     which nothing better is known.
     """
-    instruction, candidates = _known_best(sample)
+    vouched = _vouched_for(sample)
+    instruction, candidates = _known_best(sample, vouched)
     if not candidates:
         return None
     grades = sample.grade_scores
@@ -46,7 +48,7 @@ def sft_row(sample: Sample) -> SftRow | Unfit | None:
     right = [response for response in candidates if grades.get(response.id, 0.0) >= 1.0]
     bad = {response_id for v in sample.verdicts if v.unusable for response_id in (v.better_id, v.worse_id)}
     if first.id in bad:
-        first = next((r for r in candidates if r.id not in bad and (r in right or _is_vouched_for(sample, r))), None)
+        first = next((r for r in candidates if r.id not in bad and (r in right or r.id in vouched)), None)
     if first is None:
         return Unfit("judged_bad", "people find the response that would be trained on bad")
     response = first if first.id not in grades else next((r for r in right if r.id not in bad), None)
@@ -55,7 +57,7 @@ def sft_row(sample: Sample) -> SftRow | Unfit | None:
     return SftRow(messages=(*instruction.prompt, *response.as_messages()), **_origin(sample))
 
 
-def _known_best(sample: Sample) -> tuple[Instruction, list[Response]]:
+def _known_best(sample: Sample, vouched: AbstractSet[str]) -> tuple[Instruction, list[Response]]:
     """The final instruction and its responses, the best known first."""
     if sample.pairs:
         pair = sample.pairs[-1]
@@ -63,15 +65,13 @@ def _known_best(sample: Sample) -> tuple[Instruction, list[Response]]:
     first = sample.response
     if first is None:
         return sample.instruction, []
-    others = (other for other in sample.responses_to(sample.instruction.id) if other != first)
-    return sample.instruction, sorted(
-        [first, *others], key=lambda r: (r.origin != "human", not _is_vouched_for(sample, r))
-    )
+    others = (other for other in sample.responses_to(sample.instruction.id) if other.id != first.id)
+    return sample.instruction, sorted([first, *others], key=lambda r: (r.origin != "human", r.id not in vouched))
 
 
-def _is_vouched_for(sample: Sample, response: Response) -> bool:
-    """Whether people put it above another one, or wrote it."""
-    return any(v.better_id == response.id for v in sample.verdicts if v.source == "human" and not v.tie)
+def _vouched_for(sample: Sample) -> set[str]:
+    """The responses that people put above another one."""
+    return {v.better_id for v in sample.verdicts if v.source == "human" and not v.tie}
 
 
 def dpo_rows(sample: Sample) -> list[DpoRow]:

@@ -41,7 +41,12 @@ def comparable(text: str) -> str:
 
 def is_blank(text: str) -> bool:
     """Whether nothing of the text is seen: white space, control and zero-width characters count as nothing."""
-    return all(char.isspace() or unicodedata.category(char) in _UNSEEN or char in _BLANK_LETTERS for char in text)
+    return all(map(_is_unseen, text))
+
+
+@lru_cache(maxsize=4096)
+def _is_unseen(char: str) -> bool:
+    return char.isspace() or unicodedata.category(char) in _UNSEEN or char in _BLANK_LETTERS
 
 
 def words(text: str) -> list[str]:

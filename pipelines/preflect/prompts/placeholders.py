@@ -32,9 +32,8 @@ _AROUND: Final = " \t\r\n*_`\"'#:;,.!…-[](){}<>"
 def is_placeholder(text: str) -> bool:
     """Whether `text` is a placeholder, or an answer in which the gap for the answer was left open."""
     whole = text.strip()
-    return bool(
-        _DOTS.fullmatch(whole)
-        or _WHOLE.fullmatch(whole.strip(_AROUND))
-        or _BRACKETED.fullmatch(whole.strip(" *_`\"'."))
-        or _GAP.search(whole)
-    )
+    if _DOTS.fullmatch(whole) or _WHOLE.fullmatch(whole.strip(_AROUND)):
+        return True
+    # Most texts have no bracket at all, and looking for one costs next to nothing.
+    bracketed = "[" in whole or "<" in whole
+    return bracketed and bool(_BRACKETED.fullmatch(whole.strip(" *_`\"'.")) or _GAP.search(whole))

@@ -25,6 +25,8 @@ _JINJA: Final = Environment(
     lstrip_blocks=True,
     autoescape=False,  # noqa: S701 - models read plain text; escaping would change the data they are shown
 )
+# Prompts show values and call nothing; each rendering would copy Jinja's own functions.
+_JINJA.globals.clear()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -121,7 +121,10 @@ async def all_of(awaitables: Iterable[Awaitable[T]]) -> list[T]:
 
     Calls in flight are let finish: they are paid for, and their replies are worth keeping.
     """
-    results = await asyncio.gather(*awaitables, return_exceptions=True)
+    waited_for = list(awaitables)
+    if len(waited_for) == 1:  # it needs no task of its own
+        return [await waited_for[0]]
+    results = await asyncio.gather(*waited_for, return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):
             raise result
