@@ -80,6 +80,12 @@ class ReviewServer(User):
         """What the login page does; the token is `["access_token"]`."""
         return requests.post(f"{self.url}/api/v1/token", data={"username": username, "password": password}, timeout=30)
 
+    def signed_in(self, username: str, password: str) -> User:
+        """Whoever has this password."""
+        token = self.log_in(username, password).json()["access_token"]
+        me = requests.get(f"{self.url}/api/v1/me", headers={"Authorization": f"Bearer {token}"}, timeout=30)
+        return User(self.url, me.json()["api_key"])
+
     def add_user(self, username: str, *workspaces: str, password: str = "long enough") -> User:
         """A new annotator who sees these workspaces alone."""
         body = {"first_name": username, "username": username, "role": "annotator", "password": password}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from preflect.errors import InputError
 from preflect.schemas import ReviewAnswer
 
 
@@ -57,10 +58,12 @@ class ReviewItem:
 class ReviewDesk(Protocol):
     """A place where people review: items go there, answers come back."""
 
-    def push(self, form: ReviewForm, items: Sequence[ReviewItem]) -> int:
+    def push(self, form: ReviewForm, items: Sequence[ReviewItem], agreed: Callable[[], None] = lambda: None) -> int:
         """Lay out the items that are not there yet, by their ids; returns how many.
 
-        Raises: InputError, MissingPartError: the place can't be used; it is as it was before.
+        Args: agreed is called once the place takes them, before the first is laid out.
+        Raises: InputError, MissingPartError: the place can't be used, or has an item's id with other texts; its items
+        are as they were before.
         """
         ...
 
@@ -70,3 +73,14 @@ class ReviewDesk(Protocol):
         Raises: as `push`.
         """
         ...
+
+
+def other_queue(place: str, item: ReviewItem, remedy: str) -> InputError:
+    """What a desk says that has the item's id with other texts: what people say of those must not be taken for it.
+
+    An item is named by its instruction, which every run on the same seeds has in common.
+    """
+    return InputError(
+        f"{place} has {item.id} with other texts than this run: it is another run's queue on the same instructions; "
+        f"{remedy}"
+    )

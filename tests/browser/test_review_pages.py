@@ -42,7 +42,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Generator[Browser]:
 def signed_in(browser: Browser, review_server: ReviewServer) -> Generator[BrowserContext]:
     """A browser in which `ann` is signed in, who is of the workspace of all queues here."""
     desk = ArgillaDesk(review_server.url, review_server.api_key, "browser", "none")
-    password = desk.admit(["ann"])["ann"]
+    password = dict(desk.admit(["ann"]))["ann"]
     with browser.new_context(viewport=SCREEN) as context:
         with sitting(context, review_server.url) as ann:
             ann.sign_in("ann", password)

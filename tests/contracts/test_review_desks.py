@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import json
+import resource
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -176,9 +178,32 @@ def test_an_answer_may_be_changed_and_withdrawn(place: Place) -> None:
 def test_what_is_laid_out_later_leaves_answers_as_they_are(place: Place) -> None:
     place.desk.push(FORMS["preference"], [item(1)])
     place.say("sample-1", "ann", {"better": "a"})
-    place.desk.push(FORMS["preference"], [item(1, text="other"), item(2)])
+    place.desk.push(FORMS["preference"], [item(1), item(2)])
     assert told(place.desk) == {"sample-1": {"ann": {"better": "a"}}, "sample-2": {}}
+
+
+def test_what_is_said_while_more_is_laid_out_stays(place: Place) -> None:
+    place.desk.push(FORMS["preference"], [item(1)])
+    place.desk.push(FORMS["preference"], [item(1), item(2)], lambda: place.say("sample-1", "ann", {"better": "a"}))
+    assert told(place.desk) == {"sample-1": {"ann": {"better": "a"}}, "sample-2": {}}
+
+
+@pytest.mark.parametrize("kind", FORMS)
+def test_a_queue_that_asks_about_other_texts_takes_nothing(place: Place, kind: str) -> None:
+    place.desk.push(FORMS[kind], [item(1, kind=kind)])
+    agreed: list[str] = []
+    other = [item(2, kind=kind), item(1, kind=kind, text="other")]
+    with pytest.raises(InputError, match="sample-1 with other texts than this run"):
+        place.desk.push(FORMS[kind], other, lambda: agreed.append("yes"))
+    assert (told(place.desk), agreed) == ({"sample-1": {}}, [])
     assert place.shown("sample-1")["prompt"] == "prompt 1 text"
+
+
+def test_responses_the_other_way_round_are_other_texts(place: Place) -> None:
+    place.desk.push(FORMS["preference"], [item(1)])
+    turned = replace(item(1), responses=item(1).responses[::-1])
+    with pytest.raises(InputError, match="with other texts"):
+        place.desk.push(FORMS["preference"], [turned])
 
 
 @pytest.mark.parametrize("kind", FORMS)
@@ -193,6 +218,20 @@ def test_texts_are_shown_as_they_are(place: Place, kind: str) -> None:
 def test_a_queue_that_is_not_there_is_told(place: Place) -> None:
     with pytest.raises(InputError, match="is not there"):
         place.desk.answers()
+
+
+def test_more_people_are_asked_about_what_is_laid_out_already(review_server: ReviewServer) -> None:
+    people = InArgilla(review_server, "overlaps", "overlaps")
+    desk = ArgillaDesk(review_server.url, review_server.api_key, people.workspace, people.dataset)
+    for overlap, status in ((1, "completed"), (2, "pending")):
+        form = form_of(ReviewStage(gold=0, overlap=overlap), "q")
+        desk.push(form, [item(1)])
+        people.say("sample-1", "ann", {"better": "a"})
+        deadline = time.monotonic() + 20
+        while people.records()["sample-1"]["status"] != status and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert people.records()["sample-1"]["status"] == status
+    assert told(desk) == {"sample-1": {"ann": {"better": "a"}}}
 
 
 def test_people_see_no_verdict_unless_they_are_to(review_server: ReviewServer) -> None:
@@ -214,13 +253,22 @@ def test_people_see_no_verdict_unless_they_are_to(review_server: ReviewServer) -
 def test_a_new_person_has_a_password_once_and_gets_in(review_server: ReviewServer) -> None:
     desk = ArgillaDesk(review_server.url, review_server.api_key, "team", "queue")
     desk.push(FORMS["sft"], [item(1, kind="sft")])
-    passwords = desk.admit(["carol", "dave", "carol"])
+    passwords = dict(desk.admit(["carol", "dave", "carol"]))
     assert {*passwords} == {"carol", "dave"}
     assert review_server.log_in("carol", passwords["carol"]).status_code < 300
     assert review_server.log_in("carol", passwords["dave"]).status_code == 401
-    assert desk.admit(["carol"]) == {}
+    assert dict(desk.admit(["carol"])) == {}
     other = ArgillaDesk(review_server.url, review_server.api_key, "another-team", "queue")
-    assert other.admit(["carol"]) == {}
+    assert dict(other.admit(["carol"])) == {}
+
+
+def test_a_password_is_told_before_the_next_person_is_refused(review_server: ReviewServer) -> None:
+    desk = ArgillaDesk(review_server.url, review_server.api_key, "team", "queue")
+    people = desk.admit(["erin", " "])
+    name, password = next(people)
+    assert (name, review_server.log_in("erin", password).status_code) == ("erin", 201)
+    with pytest.raises(InputError, match="team/queue"):
+        next(people)
 
 
 # The client leaves its connection open where it can't log in.
@@ -248,6 +296,26 @@ def test_an_argilla_that_is_not_there_is_a_missing_part(tmp_path: Path) -> None:
         open_desk(ArgillaDeskSpec(url="http://127.0.0.1:9", dataset="queue"))
     with pytest.raises(MissingPartError, match="no Argilla answers at"):
         ArgillaDesk("http://127.0.0.1:9", "key", "w", "q").push(FORMS["sft"], [])
+
+
+def test_a_tool_may_leave_texts_and_line_ends_out(tmp_path: Path) -> None:
+    path = tmp_path / "queue.jsonl"
+    path.write_text('{"id": "sample-1", "answers": [{"reviewer": "ann", "better": "a"}]}', encoding="utf-8")
+    assert JsonlDesk(path).push(FORMS["preference"], [item(1), item(2)]) == 1
+    assert told(JsonlDesk(path)) == {"sample-1": {"ann": {"better": "a"}}, "sample-2": {}}
+
+
+def test_what_does_not_fit_on_the_disk_is_not_laid_out_in_part(tmp_path: Path) -> None:
+    path = tmp_path / "queue.jsonl"
+    JsonlDesk(path).push(FORMS["preference"], [item(1)])
+    before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 100, limits[1]))
+    try:
+        with pytest.raises(OSError, match="No space left"):
+            JsonlDesk(path).push(FORMS["preference"], [item(2)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from preflect.engine.run_folder import RunFolder
 from preflect.export.rows import rows_of
 from preflect.recipes import load
 from preflect.recipes.finish import Ending
-from preflect.schemas import JsonlDeskSpec, Sample, SftRow
+from preflect.schemas import ArgillaDeskSpec, JsonlDeskSpec, Sample, SftRow
 
 from .conftest import Run, WriteRecipe, command, contents
 
@@ -183,6 +183,35 @@ def test_what_people_cannot_settle_goes_to_an_expert_whose_word_stands(
     assert json.loads(nothing.stdout)["new"] == 0
 
 
+def test_the_expert_is_asked_elsewhere_than_everybody(preflect: Run, finished: Path, tmp_path: Path) -> None:
+    queue = tmp_path / "queue.jsonl"
+    answer(queue, lambda number, line: [{"reviewer": "ann", "better": "a"}, {"reviewer": "bob", "better": "b"}])
+    preflect("review", "pull", "run")
+    refused = preflect("review", "push", "run", "--adjudicate", "--to", queue)
+    assert refused.returncode == 2
+    assert f"{queue} is where all reviewers answer" in refused.stderr
+    assert [*ReviewFolder(RunFolder(finished)).desks()] == ["review"]
+    assert preflect("review", "push", "run", "--adjudicate", "--to", "expert.jsonl").returncode == 0
+    for words in (("pull", "run", "--from", "expert.jsonl"), ("push", "run", "--to", "expert.jsonl")):
+        refused = preflect("review", *words)
+        assert refused.returncode == 2
+        assert "expert.jsonl is where all reviewers answer" in refused.stderr
+
+
+def test_answers_about_another_runs_texts_are_not_taken(
+    preflect: Run, finished: Path, write_recipe: WriteRecipe, tmp_path: Path
+) -> None:
+    answer(tmp_path / "queue.jsonl", always("b"))
+    recipe = write_recipe(seed=99)
+    assert preflect("run", recipe, "--run", "again", "-q", "--limit", "24").returncode == 0
+    options = ("--set", "size=24", "--set", "random=1", "--set", "gold=0")
+    refused = preflect("review", "push", "again", "--to", "queue.jsonl", *options)
+    assert refused.returncode == 2
+    assert "another run's queue on the same instructions; name another file with --to" in refused.stderr
+    assert not (tmp_path / "again" / "review" / "desks.json").exists()
+    assert preflect("review", "push", "again", "--to", "other.jsonl", *options).returncode == 0
+
+
 def test_a_second_queue_asks_about_other_samples(preflect: Run, finished: Path, tmp_path: Path) -> None:
     first = {line["id"] for line in map(json.loads, (tmp_path / "queue.jsonl").read_text().splitlines())}
     answer(tmp_path / "queue.jsonl", always("a"))
@@ -307,6 +336,76 @@ def test_an_argilla_takes_the_queue_and_gives_the_answers_back(
     assert review_server.api_key not in "".join(
         p.read_text("utf-8") for p in (tmp_path / "by-url/review").glob("*.json")
     )
+
+
+def test_a_review_goes_on_where_its_argilla_has_moved_to(
+    preflect: Run, done_once: Path, tmp_path: Path, review_server: ReviewServer
+) -> None:
+    run, there = shutil.copytree(done_once, tmp_path / "moved"), ("--home", review_server.home)
+    assert preflect("review", "push", run, *there, "--set", "size=5", "--dataset", "of-its-own").returncode == 0
+    files, at_home = ReviewFolder(RunFolder(run)), ReviewFolder(RunFolder(run)).desks()["review"]
+    assert isinstance(at_home, ArgillaDeskSpec)
+    assert at_home.dataset == "of-its-own"
+    files.keep_desk("review", at_home.evolve(home=str(tmp_path / "gone")))
+    for word in ("push", "pull"):
+        lost = preflect("review", word, run)
+        assert lost.returncode == 4
+        assert f"no review server runs in {tmp_path}/gone" in lost.stderr
+    assert json.loads(preflect("review", "pull", run, *there, "--json").stdout)["size"] == 5
+    assert files.desks()["review"] == at_home
+    files.keep_desk("review", at_home.evolve(home=str(tmp_path / "gone")))
+    assert json.loads(preflect("review", "push", run, *there, "--json").stdout)["new"] == 0
+    assert files.desks()["review"] == at_home
+    nowhere = preflect("review", "push", run, "--api-key-env", "TEAM_KEY")
+    assert nowhere.returncode == 2
+    assert "--api-key-env is for an Argilla of your own; name that with --url" in nowhere.stderr
+    both = preflect("review", "pull", run, "--url", review_server.url, *there)
+    assert both.returncode == 2
+    assert "name one of them" in both.stderr
+    # A team's own: its address and then its key's variable change.
+    env = {"TEAM_KEY": review_server.api_key, "NEW_KEY": review_server.api_key}
+    remote = ("--url", review_server.url, "--api-key-env", "TEAM_KEY", "--json")
+    assert json.loads(preflect("review", "push", run, *remote, env=env).stdout)["new"] == 0
+    assert preflect("review", "pull", run, "--api-key-env", "NEW_KEY", env=env).returncode == 0
+    assert files.desks()["review"] == at_home.evolve(url=review_server.url, home=None, api_key_env="NEW_KEY")
+
+
+def test_what_people_cannot_settle_is_not_shown_to_them_again_in_argilla(
+    preflect: Run, done_once: Path, tmp_path: Path, review_server: ReviewServer
+) -> None:
+    shutil.copytree(done_once, tmp_path / "tied")
+    where = ("--home", review_server.home, "--json")
+    options = ("--set", "size=3", "--set", "gold=0", "--set", "overlap=1")
+    pushed = preflect("review", "push", "tied", *where, *options, "--user", "tied-ann")
+    password = json.loads(pushed.stdout)["passwords"]["tied-ann"]
+    ann = review_server.signed_in("tied-ann", password)
+    [dataset] = [d["id"] for d in ann.get("/me/datasets")["items"] if d["name"] == "tied-review"]
+    for record in review_server.get(f"/datasets/{dataset}/records")["items"]:
+        body = {"values": {"better": {"value": "tie"}}, "status": "submitted"}
+        ann.post(f"/records/{record['id']}/responses", body)
+    preflect("review", "pull", "tied")
+    expert = preflect("review", "push", "tied", "--adjudicate", *where, "--user", "tied-expert")
+    assert json.loads(expert.stdout)["items"] == 3
+    seen = {d["name"] for d in ann.get("/me/datasets")["items"]}
+    assert "tied-adjudication" not in seen
+    expert_sees = review_server.signed_in("tied-expert", json.loads(expert.stdout)["passwords"]["tied-expert"])
+    assert [d["name"] for d in expert_sees.get("/me/datasets")["items"]] == ["tied-adjudication"]
+
+
+def test_no_password_is_made_and_not_told(
+    preflect: Run, done_once: Path, tmp_path: Path, review_server: ReviewServer
+) -> None:
+    shutil.copytree(done_once, tmp_path / "told")
+    push = ("review", "push", "told", "--home", review_server.home, "--set", "size=3", "--json")
+    nameless = preflect(*push, "--user", "told-ann", "--user", " ")
+    assert nameless.returncode == 2
+    assert "--user is the name that somebody logs in with, got an empty one" in nameless.stderr
+    assert not (tmp_path / "told" / "review").exists()
+    # A name that cannot be sent.
+    unsaid = preflect(*push, "--user", " told-ann ", "--user", "\udcff")
+    assert unsaid.returncode == 1
+    [told] = [line for line in unsaid.stderr.splitlines() if line.startswith("user      told-ann, password ")]
+    assert review_server.log_in("told-ann", told.split()[3]).status_code == 201
 
 
 @pytest.mark.parametrize("kind", ["sft", "rft"])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import secrets
 import warnings
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
-from preflect.adapters.argilla_form import record_of, settings_of
-from preflect.desk import ReviewForm, ReviewItem
+from preflect.adapters.argilla_form import fields_of, record_of, settings_of
+from preflect.desk import ReviewForm, ReviewItem, other_queue
 from preflect.errors import InputError, MissingPartError
 from preflect.schemas import ReviewAnswer
 
@@ -26,11 +26,18 @@ class ArgillaDesk:
     workspace: str
     dataset: str
 
-    def push(self, form: ReviewForm, items: Sequence[ReviewItem]) -> int:
+    def push(self, form: ReviewForm, items: Sequence[ReviewItem], agreed: Callable[[], None] = lambda: None) -> int:
         """Log the records that are not there: one that is there may be answered, and stays as it is."""
         with self._session() as session:
             found = session.dataset() or session.new_dataset(form)
-            known = {record["external_id"] for record in session.records(found.id)}
+            known = {record["external_id"]: record["fields"] for record in session.records(found.id)}
+            for item in items:
+                if known.get(item.id, shown := fields_of(item)) != shown:
+                    raise other_queue(
+                        self._place, item, "name another dataset with --dataset, or delete that one in Argilla"
+                    )
+            session.ask(found, form.overlap)
+            agreed()
             return session.log(found, [item for item in items if item.id not in known])
 
     def answers(self) -> Mapping[str, Sequence[ReviewAnswer]]:
@@ -38,17 +45,16 @@ class ArgillaDesk:
         with self._session() as session:
             found = session.dataset()
             if found is None:
-                place = f"dataset {self.workspace}/{self.dataset} at {self.url}"
-                raise InputError(f"{place} is not there; `preflect review push` makes it")
+                raise InputError(f"dataset {self._place} is not there; `preflect review push` makes it")
             names = session.usernames()
             return {
                 record["external_id"]: [*_answers(record, names)] for record in session.records(found.id, "responses")
             }
 
-    def admit(self, usernames: Sequence[str]) -> dict[str, str]:
-        """Let these people into the workspace; those who are new are made, and their passwords returned."""
+    def admit(self, usernames: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """Let these people into the workspace; those who are new are made, each told with its password once it is."""
         with self._session() as session:
-            return session.admit(usernames)
+            yield from session.admit(usernames)
 
     @contextmanager
     def _session(self) -> Generator[_Session]:
@@ -72,7 +78,11 @@ class ArgillaDesk:
         except faults.ForbiddenError as error:
             raise InputError(f"the API key may not do this at {self.url}; an owner's may: {error}") from error
         except (faults.ArgillaError, httpx.HTTPStatusError) as error:
-            raise InputError(f"{self.workspace}/{self.dataset} at {self.url}: {error}") from error
+            raise InputError(f"{self._place}: {error}") from error
+
+    @property
+    def _place(self) -> str:
+        return f"{self.workspace}/{self.dataset} at {self.url}"
 
 
 def _argilla() -> Any:
@@ -114,6 +124,13 @@ class _Session:
         )
         return made.create()
 
+    def ask(self, dataset: Any, overlap: int) -> None:
+        """So many people complete a record from now on, those that were answered before too."""
+        known = self.client.api.datasets.get(dataset.id)
+        if known.distribution.min_submitted != overlap:
+            wanted = {"strategy": "overlap", "min_submitted": overlap}
+            self.client.api.datasets.update(type(known)(id=known.id, name=known.name, distribution=wanted))
+
     def log(self, dataset: Any, items: Sequence[ReviewItem]) -> int:
         """Bring the items in; returns how many there are."""
         models = [record_of(self.argilla, dataset, item).api_model() for item in items]
@@ -140,18 +157,17 @@ class _Session:
         known = self.client.users if self.client.me.role == "owner" else self._workspace().users
         return {str(user.id): user.username for user in known}
 
-    def admit(self, usernames: Sequence[str]) -> dict[str, str]:
-        """Passwords of those who are new."""
+    def admit(self, usernames: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """Names and passwords of those who are new."""
         workspace, known = self._workspace(), {user.username: user for user in self.client.users}
         members = {user.username for user in workspace.users}
-        passwords: dict[str, str] = {}
         for name in dict.fromkeys(usernames):
             if name not in known:
-                passwords[name] = secrets.token_urlsafe(12)
-                known[name] = self._new_user(name, passwords[name])
+                password = secrets.token_urlsafe(12)
+                known[name] = self._new_user(name, password)
+                yield name, password
             if name not in members:
                 workspace.add_user(known[name])
-        return passwords
 
     def _new_user(self, name: str, password: str) -> Any:
         user = self.argilla.User(

@@ -58,14 +58,19 @@ def _metadata(argilla: Any, client: Any, form: ReviewForm) -> Iterator[Any]:
         yield kind(name=name, visible_for_annotators=visible, client=client)
 
 
-def record_of(argilla: Any, dataset: Any, item: ReviewItem) -> Any:
-    """The record of an item, known by the item's id."""
+def fields_of(item: ReviewItem) -> dict[str, str]:
+    """The texts that are shown of it."""
     texts = dict(zip(_TEXTS[len(item.responses)], item.responses, strict=False))
     reference = {} if item.reference is None else {"reference_answer": item.reference}
+    return {"prompt": item.prompt, **texts, **reference}
+
+
+def record_of(argilla: Any, dataset: Any, item: ReviewItem) -> Any:
+    """The record of an item, known by the item's id."""
     return argilla.Record(
         id=item.id,
         _dataset=dataset,  # where a suggestion finds its question
-        fields={"prompt": item.prompt, **texts, **reference},
+        fields=fields_of(item),
         metadata={**item.metadata, **item.hidden},
         suggestions=[
             argilla.Suggestion(question_name=name, value=value, agent="judge") for name, value in item.suggested.items()

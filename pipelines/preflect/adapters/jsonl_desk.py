@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import errno
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any, cast
 
 import orjson
 
-from preflect.desk import ReviewForm, ReviewItem, ReviewQuestion
+from preflect.desk import ReviewForm, ReviewItem, ReviewQuestion, other_queue
 from preflect.errors import DataError, InputError
 from preflect.files import write_text_atomically
 from preflect.schemas import ReviewAnswer
@@ -26,14 +28,21 @@ class JsonlDesk:
 
     path: Path
 
-    def push(self, form: ReviewForm, items: Sequence[ReviewItem]) -> int:
-        """Append the items whose id is in no line yet."""
-        there = list(self._lines()) if self.path.exists() else []
-        known = {line["id"] for _, line in there}
+    def push(self, form: ReviewForm, items: Sequence[ReviewItem], agreed: Callable[[], None] = lambda: None) -> int:
+        """Append the items whose id is in no line yet; whatever a tool does meanwhile to the lines before stays."""
+        is_there = self.path.exists()
+        known = {line["id"]: line for _, line in self._lines()} if is_there else {}
+        for item in items:
+            # A tool may have left a text out: what it kept is compared.
+            if any(known.get(item.id, {}).get(name, text) != text for name, text in _shown(item).items()):
+                raise other_queue(str(self.path), item, "name another file with --to, or take that one away")
         new = [_line(form, item) for item in items if item.id not in known]
-        if new or not there:
-            lines = (orjson.dumps(line).decode() + "\n" for line in (*(line for _, line in there), *new))
-            write_text_atomically(self.path, "".join(lines))
+        text = "".join(orjson.dumps(line).decode() + "\n" for line in new)
+        agreed()
+        if not is_there:
+            write_text_atomically(self.path, text)
+        elif new:
+            _append(self.path, text.encode())
         return len(new)
 
     def answers(self) -> Mapping[str, Sequence[ReviewAnswer]]:
@@ -86,12 +95,30 @@ class JsonlDesk:
         return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC).isoformat()
 
 
-def _line(form: ReviewForm, item: ReviewItem) -> dict[str, Any]:
+def _append(path: Path, lines: bytes) -> None:
+    """Put them behind the file's last line in one write, all of them or none."""
+    with path.open("a+b", buffering=0) as file:
+        end = file.seek(0, os.SEEK_END)
+        if end and os.pread(file.fileno(), 1, end - 1) != b"\n":
+            lines = b"\n" + lines
+        if file.write(lines) < len(lines):
+            file.truncate(end)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        os.fsync(file.fileno())
+
+
+def _shown(item: ReviewItem) -> dict[str, Any]:
     return {
-        "id": item.id,
         "prompt": item.prompt,
         "responses": dict(zip("ab", item.responses, strict=False)),
         **({} if item.reference is None else {"reference": item.reference}),
+    }
+
+
+def _line(form: ReviewForm, item: ReviewItem) -> dict[str, Any]:
+    return {
+        "id": item.id,
+        **_shown(item),
         "questions": {question.name: _described(question) for question in form.questions},
         **({"suggested": dict(item.suggested)} if item.suggested else {}),
         "metadata": dict(item.metadata),

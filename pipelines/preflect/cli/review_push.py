@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -9,15 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from preflect.cli.output import AsJson, print_result
-from preflect.cli.review import Home
 from preflect.cli.runs import RunName
 from preflect.errors import InputError
 from preflect.review.home import DEFAULT_HOME
 
 if TYPE_CHECKING:
+    from preflect.adapters.argilla_desk import ArgillaDesk
     from preflect.engine.run_folder import RunFolder
     from preflect.recipes.review_pull import Pulled
-    from preflect.schemas import DeskName, DeskSpec, Estimate, ReviewReport
+    from preflect.schemas import ArgillaDeskSpec, DeskName, DeskSpec, Estimate, ReviewReport
 
 ToFile = Annotated[
     Path | None,
@@ -27,6 +28,10 @@ Url = Annotated[str | None, typer.Option(metavar="URL", help="Your own Argilla i
 KeyName = Annotated[
     str | None, typer.Option("--api-key-env", metavar="NAME", help="The variable with your Argilla's API key.")
 ]
+Home = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help=f"The embedded Argilla's data, by default where they were, or {DEFAULT_HOME}."),
+]
 
 
 def push(
@@ -34,11 +39,15 @@ def push(
     to: ToFile = None,
     url: Url = None,
     api_key_env: KeyName = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The queue's name in Argilla, where another run of this name has one there."),
+    ] = None,
     users: Annotated[
         list[str] | None,
         typer.Option("--user", metavar="NAME", help="Let this person in; a new one's password is printed, once."),
     ] = None,
-    home: Home = DEFAULT_HOME,
+    home: Home = None,
     more: Annotated[
         bool, typer.Option("--more", help="Choose as many again, from samples that nobody was asked about.")
     ] = False,
@@ -64,20 +73,35 @@ def push(
     from preflect.schemas import ArgillaDeskSpec
 
     folder = find_run(run)
-    desk = _desk(folder, "adjudication" if adjudicate else "review", to, url, api_key_env, home)
-    if users and not isinstance(desk, ArgillaDeskSpec):
+    desk = _desk(folder, "adjudication" if adjudicate else "review", to, url, api_key_env, home, dataset)
+    names = [name.strip() for name in users or ()]
+    if names and not isinstance(desk, ArgillaDeskSpec):
         raise InputError("--user lets people into Argilla; a file of JSON lines has no users")
+    if "" in names:
+        raise InputError("--user is the name that somebody logs in with, got an empty one")
     if adjudicate and (more or options):
         raise InputError("--adjudicate takes what people could not settle, and neither --more nor --set")
     pushed = push_for_adjudication(folder, desk) if adjudicate else lay_out(folder, desk, options or (), more=more)
-    passwords = open_argilla(desk).admit(users) if users and isinstance(desk, ArgillaDeskSpec) else {}
+    passwords = _admit(open_argilla(desk), names) if names and isinstance(desk, ArgillaDeskSpec) else {}
     text = (
         f"{pushed.place}: {pushed.items:,} samples, {pushed.new:,} of them new\n"
         f"  chosen by {_listed(pushed.parts)}\n"
-        f"{''.join(_admitted(users or (), passwords))}"
+        f"{''.join(_admitted(names, passwords))}"
         f"go on with `preflect review pull {run}` when people have answered"
     )
     print_result({**asdict(pushed), "passwords": passwords}, text, as_json=as_json)
+
+
+def _admit(desk: ArgillaDesk, users: Sequence[str]) -> dict[str, str]:
+    """The passwords of those who are new; where not all can be let in, those made so far are said on stderr."""
+    passwords: dict[str, str] = {}
+    try:
+        passwords.update(desk.admit(users))
+    except BaseException:
+        # They are nowhere else, and nobody can set new ones.
+        print("".join(_admitted(passwords, passwords)), end="", file=sys.stderr)
+        raise
+    return passwords
 
 
 def _admitted(users: Sequence[str], passwords: Mapping[str, str]) -> Iterator[str]:
@@ -94,7 +118,7 @@ def pull(
     ] = None,
     url: Url = None,
     api_key_env: KeyName = None,
-    home: Home = DEFAULT_HOME,
+    home: Home = None,
     as_json: AsJson = False,
 ) -> None:
     """Fetch what people said, and make samples, training data and report anew with it.
@@ -108,8 +132,7 @@ def pull(
     from preflect.recipes.review_pull import pull as fetch
 
     folder = find_run(run)
-    desk = _desk(folder, "review", from_, url, api_key_env, home) if from_ or url else None
-    pulled = fetch(folder, desk)
+    pulled = fetch(folder, _moved(folder, from_, url, api_key_env, home))
     print_result(asdict(pulled), "\n".join(_told(pulled, run)), as_json=as_json)
 
 
@@ -156,20 +179,56 @@ def _told(pulled: Pulled, run: str) -> Iterator[str]:
 
 
 def _desk(
-    folder: RunFolder, name: DeskName, to: Path | None, url: str | None, api_key_env: str | None, home: Path
+    folder: RunFolder,
+    name: DeskName,
+    file: Path | None,
+    url: str | None,
+    api_key_env: str | None,
+    home: Path | None,
+    dataset: str | None = None,
 ) -> DeskSpec:
-    """Where to lay out: what the options say, else where it was before, else the embedded Argilla."""
+    """Where a queue lies: by the options, and where they leave it open as before, at first in the embedded Argilla."""
     from preflect.engine.review_folder import ReviewFolder
     from preflect.schemas import ArgillaDeskSpec, JsonlDeskSpec
 
-    if to and (url or api_key_env):
-        raise InputError("--to names a file and --url an Argilla; give one of them")
-    if to:
-        return JsonlDeskSpec(path=str(to.resolve()))
-    if not url and (known := ReviewFolder(folder).desks().get(name)):
+    given = {"url": url, "api_key_env": api_key_env, "home": home and str(home.resolve()), "dataset": dataset}
+    given = {option: value for option, value in given.items() if value}
+    if (file and given) or (url and home):
+        raise InputError("a file, an Argilla of your own (--url) or the embedded one (--home): name one of them")
+    if file:
+        return JsonlDeskSpec(path=str(file.resolve()))
+    known = ReviewFolder(folder).desks().get(name)
+    if known and not given:
         return known
-    where = None if url else str(home.resolve())
-    return ArgillaDeskSpec(url=url, api_key_env=api_key_env, home=where, dataset=f"{folder.path.name}-{name}")
+    desk = known if isinstance(known, ArgillaDeskSpec) else _embedded(folder, name)
+    if home:
+        desk = desk.evolve(url=None, api_key_env=None)
+    if api_key_env and not (url or desk.url):
+        raise InputError("--api-key-env is for an Argilla of your own; name that with --url")
+    return desk.evolve(**({"home": None} if url else {}), **given)
+
+
+def _embedded(folder: RunFolder, name: DeskName) -> ArgillaDeskSpec:
+    from preflect.schemas import ArgillaDeskSpec
+
+    # Whoever is let into a workspace sees all that lies in it, and may answer.
+    workspace = "preflect" if name == "review" else f"preflect-{name}"
+    home = str(DEFAULT_HOME.resolve())
+    return ArgillaDeskSpec(home=home, workspace=workspace, dataset=f"{folder.path.name}-{name}")
+
+
+def _moved(
+    folder: RunFolder, file: Path | None, url: str | None, api_key_env: str | None, home: Path | None
+) -> dict[DeskName, DeskSpec]:
+    """The queues that lie elsewhere than before: the review's in a file, or all that are in an Argilla of that sort."""
+    from preflect.engine.review_folder import ReviewFolder
+    from preflect.schemas import ArgillaDeskSpec
+
+    if not (file or url or api_key_env or home):
+        return {}
+    known = ReviewFolder(folder).desks().items()
+    names = [name for name, d in known if isinstance(d, ArgillaDeskSpec) and (d.url is None) == bool(home)]
+    return {name: _desk(folder, name, file, url, api_key_env, home) for name in (not file and names) or ["review"]}
 
 
 def _listed(counts: Mapping[str, int]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from preflect.adapters.jsonl_desk import JsonlDesk
 from preflect.desk import ReviewDesk
 from preflect.errors import InputError, MissingPartError
 from preflect.review.home import DEFAULT_HOME, ReviewHome
-from preflect.schemas import ArgillaDeskSpec, DeskSpec, JsonlDeskSpec
+from preflect.schemas import ArgillaDeskSpec, DeskName, DeskSpec, JsonlDeskSpec
 
 if TYPE_CHECKING:
     from preflect.adapters.argilla_desk import ArgillaDesk
@@ -47,6 +48,16 @@ def _embedded(home: Path) -> tuple[str, str]:
             "--url, or a file with --to"
         )
     return running.url, credentials.api_key
+
+
+def check_apart(desks: Mapping[DeskName, DeskSpec]) -> None:
+    """Raises: InputError: both queues are in one place, where every reviewer's word would be taken for an expert's."""
+    places = [place_of(desk) for desk in desks.values()]
+    if len({*places}) < len(places):
+        raise InputError(
+            f"{places[0]} is where all reviewers answer, and cannot be where an expert does: each word there would be "
+            "the expert's; lay out what people could not settle elsewhere, `review push --adjudicate --to FILE`"
+        )
 
 
 def place_of(spec: DeskSpec) -> str:

@@ -16,7 +16,7 @@ from preflect.errors import DataError, InputError, JudgeTooInaccurateError
 from preflect.recipes.admission import admission_of, scoring_students
 from preflect.recipes.finish import check_judge, report
 from preflect.recipes.review_answers import answered_of
-from preflect.recipes.review_desks import open_desk
+from preflect.recipes.review_desks import check_apart, open_desk
 from preflect.recipes.review_figures import count_reviews
 from preflect.recipes.review_push import tasks_of
 from preflect.recipes.students import build_student
@@ -60,11 +60,11 @@ class Pulled:
     """Whether the run is to be resumed now: answers came for a stage of it."""
 
 
-def pull(folder: RunFolder, desk: DeskSpec | None = None) -> Pulled:
+def pull(folder: RunFolder, moved: Mapping[DeskName, DeskSpec]) -> Pulled:
     """Fetch the answers from wherever the queue was laid out, and make samples, exports and report anew with them.
 
     A run with a stage `review` is not touched but for its answers: `resume` goes on with them.
-    Args: desk takes the place of where the queue was laid out last.
+    Args: moved are the queues that are elsewhere than where they were laid out last.
     Raises: InputError: nothing was pushed; DataError: an answer does not fit the form; nothing was changed.
     JudgeTooInaccurateError: all is brought in, and not exported.
     """
@@ -74,13 +74,12 @@ def pull(folder: RunFolder, desk: DeskSpec | None = None) -> Pulled:
             raise InputError(
                 f"nobody was asked about {folder.path} yet; begin with `preflect review push {folder.path}`"
             )
-        desks: dict[DeskName, DeskSpec] = files.desks()
-        if desk:
-            desks["review"] = desk
+        desks: dict[DeskName, DeskSpec] = {**files.desks(), **moved}
+        check_apart(desks)
         before: dict[_Key, ReviewAnswer] = {(a.desk, a.sample_id, a.reviewer): a for a in files.answers()}
         after, unknown = _merged(queue, desks, before)
-        if desk:
-            files.keep_desk("review", desk)
+        for name, desk in moved.items():
+            files.keep_desk(name, desk)
         files.keep_answers(after.values())
         go_on = bring_in(folder)
         answered = answered_of(folder)

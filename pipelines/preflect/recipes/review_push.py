@@ -11,7 +11,7 @@ from preflect.engine.review_folder import ReviewFolder, alone, review_stage
 from preflect.engine.run_folder import RunFolder
 from preflect.errors import InputError
 from preflect.recipes.review_answers import answered_of
-from preflect.recipes.review_desks import open_desk, place_of
+from preflect.recipes.review_desks import check_apart, open_desk, place_of
 from preflect.recipes.review_options import options_with
 from preflect.review.form import form_of, item_of
 from preflect.review.queue import ADJUDICATE, candidates, choose_round
@@ -102,15 +102,19 @@ def _next_round(files: ReviewFolder, queue: ReviewQueue) -> ReviewRound:
 def lay_out(files: ReviewFolder, queue: ReviewQueue, name: DeskName, desk: DeskSpec) -> int:
     """Lay out what of the queue is not there yet; returns how many items that were.
 
-    The queue is kept first: whatever dies then, the next push lays out the same.
+    The queue is kept before, once the desk takes it: whatever dies then, the next push lays out the same.
     """
     tasks = {task.sample_id: task for task in tasks_of(queue, name)}
     form = form_of(queue.options, f"{files.run.manifest().name}-{name}")
     items = {s.id: item_of(s, tasks[s.id], queue.options) for s in files.samples() if s.id in tasks}
-    opened = open_desk(desk)
-    files.keep_queue(queue)
-    files.keep_desk(name, desk)
-    return opened.push(form, [items[sample_id] for sample_id in tasks])
+
+    check_apart({**files.desks(), name: desk})
+
+    def keep() -> None:
+        files.keep_queue(queue)
+        files.keep_desk(name, desk)
+
+    return open_desk(desk).push(form, [items[sample_id] for sample_id in tasks], keep)
 
 
 def tasks_of(queue: ReviewQueue, name: DeskName) -> list[ReviewTask]:
