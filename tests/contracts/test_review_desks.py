@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import pytest
 from pydantic import JsonValue
-from tests.review_server import ReviewServer
+from tests.review_server import ReviewServer, User
 
 from preflect.adapters.argilla_desk import ArgillaDesk
 from preflect.adapters.jsonl_desk import JsonlDesk
@@ -248,6 +248,36 @@ def test_people_see_no_verdict_unless_they_are_to(review_server: ReviewServer) -
     }
     assert {"judge", "margin", "part"}.isdisjoint(properties)
     assert {"source", "prompt_chars", "response_chars"} <= {*properties}
+
+
+def test_nobody_learns_by_the_api_what_the_pages_hide(review_server: ReviewServer) -> None:
+    people = InArgilla(review_server, "blinded", "blinded")
+    desk = ArgillaDesk(review_server.url, review_server.api_key, people.workspace, people.dataset)
+    desk.push(FORMS["preference"], [item(1)])
+    for name in ("ann", "bob"):
+        people.say("sample-1", name, {"better": "a"})
+    record, ann = people.records()["sample-1"], people.person("ann")
+    seen = ann.get(f"/records/{record['id']}")
+    assert seen["metadata"] == item(1).metadata
+    assert [response["user_id"] for response in seen["responses"]] == [ann.get("/me")["id"]]
+    all_ = review_server.get(f"/records/{record['id']}")
+    assert (all_["metadata"], len(all_["responses"])) == ({**item(1).metadata, **item(1).hidden}, 2)
+    assert review_server.get(f"/records/{record['id']}") == all_
+
+    def search(user: User, **query: Any) -> int:
+        where = f"/me/datasets/{people.id_of('/me/datasets', 'blinded')}/records/search"
+        return user.ask("POST", where, json=query).status_code
+
+    for name, value in item(1).hidden.items():
+        scope = {"entity": "metadata", "metadata_property": name}
+        terms = {"and": [{"type": "terms", "scope": scope, "values": [str(value)]}]}
+        assert (search(ann, filters=terms), search(review_server, filters=terms)) == (403, 200)
+        order = [{"scope": scope, "order": "asc"}]
+        assert (search(ann, sort=order), search(review_server, sort=order)) == (403, 200)
+    source = {"entity": "metadata", "metadata_property": "source"}
+    shown = {"and": [{"type": "terms", "scope": source, "values": ["seeds"]}]}
+    assert search(ann, filters=shown, sort=[{"scope": source, "order": "asc"}]) == 200
+    assert search(ann) == 200
 
 
 def test_a_new_person_has_a_password_once_and_gets_in(review_server: ReviewServer) -> None:

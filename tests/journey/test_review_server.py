@@ -12,8 +12,9 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -327,6 +328,22 @@ def test_an_environment_that_cannot_be_made_says_what_pip_said(tmp_path: Path) -
     assert [path.name for path in (tmp_path / "preflect" / "review-server").iterdir() if path.is_dir()] == []
 
 
+def test_an_environment_may_be_named_from_here_and_must_have_a_python(
+    review_server: ReviewServer, tmp_path: Path
+) -> None:
+    made = Path(psutil.Process(review_server.pid).cmdline()[0]).parents[1]
+    with running_server(tmp_path / "home", "--environment", os.path.relpath(made)) as server:
+        assert server.get("/version") == {"version": "2.8.0"}
+    (tmp_path / "empty").mkdir()
+    empty = os.path.relpath(tmp_path / "empty")
+    said = review("start", "--home", tmp_path / "other", "--environment", empty)
+    assert said.returncode == 4
+    assert said.stderr.endswith(
+        f"error: {empty} is no virtual environment, {tmp_path}/empty/bin/python is not there; "
+        "name another with --environment, or none to have one made\n"
+    )
+
+
 def test_a_start_that_fails_says_why_and_leaves_no_process(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
@@ -341,11 +358,66 @@ def test_a_start_that_fails_says_why_and_leaves_no_process(tmp_path: Path) -> No
     assert document(review("stop", "--home", home, "--json")) == {"stopped": False, "pid": None}
 
 
+def skip_where_no_disk_can_be_mounted(at: Path) -> None:
+    if subprocess.run(["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", at], check=False).returncode:
+        pytest.skip("no disk can be mounted here")
+
+
 def test_a_full_disk_is_told_before_anything_is_started(tmp_path: Path) -> None:
     words = f"{sys.executable} -m preflect.cli review start --home {tmp_path}/home"
     small_disk = f"mount -t tmpfs -o size=20m tmpfs {tmp_path} && {words}"
-    if subprocess.run(["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", tmp_path], check=False).returncode:
-        pytest.skip("no disk can be mounted here")
+    skip_where_no_disk_can_be_mounted(tmp_path)
     said = subprocess.run(["unshare", "-rm", "sh", "-c", small_disk], capture_output=True, text=True, check=False)
     assert said.returncode == 1
     assert said.stderr == f"error: 20 MB are free in {tmp_path}/home, a server needs 50\n"
+
+
+@contextmanager
+def server_on_a_small_disk(mount: Path) -> Generator[tuple[ReviewServer, Path]]:
+    """A server whose home lies on a disk of 80 MB, and the disk by the path that leads there from here."""
+    start = f"{sys.executable} -m preflect.cli review start --home {mount}/home --json | tr -d '\\n'"
+    words = f"mount -t tmpfs -o size=80m tmpfs {mount} && {start}; echo; read _"
+    with subprocess.Popen(
+        ["unshare", "-rm", "sh", "-c", words], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as shell:
+        assert shell.stdout is not None
+        started = json.loads(shell.stdout.readline())
+        disk = Path(f"/proc/{shell.pid}/root{mount}")
+        known = json.loads((disk / "home" / "credentials.json").read_text(encoding="utf-8"))
+        try:
+            yield ReviewServer(home=disk / "home", pid=started["pid"], **known), disk
+        finally:
+            os.kill(started["pid"], signal.SIGTERM)
+
+
+def fill(file: Path) -> None:
+    with file.open("wb", buffering=0) as filler, suppress(OSError):
+        while True:
+            filler.write(bytes(4096))
+
+
+@pytest.mark.parametrize("where", ["/records/{}/responses", "/me/responses/bulk"])
+def test_an_answer_that_the_disk_has_no_room_for_is_refused_in_words(tmp_path: Path, where: str) -> None:
+    skip_where_no_disk_can_be_mounted(tmp_path)
+
+    def submit(record: str) -> requests.Response:
+        body: dict[str, object] = {"values": {"rating": {"value": 3}}, "status": "submitted"}
+        items = {"items": [body | {"record_id": record}]}
+        return server.ask("POST", where.format(record), json=items if "bulk" in where else body)
+
+    def is_kept(answer: requests.Response) -> bool:
+        return answer.ok and answer.json().get("items", [{"error": None}])[0]["error"] is None
+
+    with server_on_a_small_disk(tmp_path) as (server, disk):
+        records = server.add_records(server.add_dataset("full"), *map(str, range(500)))
+        fill(disk / "filler")
+        # What is free in the database's own files is still used.
+        kept: list[str] = []
+        while is_kept(answer := submit(records[len(kept)])):
+            kept.append(records[len(kept)])
+        assert "the disk that holds the reviews is full: this was not kept" in answer.text
+        assert answer.status_code == (200 if "bulk" in where else 507)
+        (disk / "filler").unlink()
+        assert is_kept(submit(records[len(kept)]))
+        found = {record: server.get(f"/records/{record}")["responses"] for record in records[: len(kept) + 2]}
+        assert [record for record, responses in found.items() if responses] == records[: len(kept) + 1]

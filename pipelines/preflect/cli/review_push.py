@@ -99,7 +99,7 @@ def _admit(desk: ArgillaDesk, users: Sequence[str]) -> dict[str, str]:
         passwords.update(desk.admit(users))
     except BaseException:
         # They are nowhere else, and nobody can set new ones.
-        print("".join(_admitted(passwords, passwords)), end="", file=sys.stderr)
+        print("".join(_admitted([*passwords], passwords)), end="", file=sys.stderr)
         raise
     return passwords
 
@@ -226,9 +226,11 @@ def _moved(
 
     if not (file or url or api_key_env or home):
         return {}
-    known = ReviewFolder(folder).desks().items()
-    names = [name for name, d in known if isinstance(d, ArgillaDeskSpec) and (d.url is None) == bool(home)]
-    return {name: _desk(folder, name, file, url, api_key_env, home) for name in (not file and names) or ["review"]}
+    known = {} if file else ReviewFolder(folder).desks()
+    names: list[DeskName] = [
+        name for name, desk in known.items() if isinstance(desk, ArgillaDeskSpec) and (desk.url is None) == bool(home)
+    ]
+    return {name: _desk(folder, name, file, url, api_key_env, home) for name in names or ["review"]}
 
 
 def _listed(counts: Mapping[str, int]) -> str:

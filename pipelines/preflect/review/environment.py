@@ -28,8 +28,14 @@ _NEWEST_PYTHON: Final = (3, 13)
 
 
 def python_of(environment: Path) -> Path:
-    """The environment's interpreter."""
-    return environment / "bin" / "python"
+    """The environment's interpreter, wherever it is called from. Raises: MissingPartError."""
+    python = environment.resolve() / "bin" / "python"
+    if not python.exists():
+        raise MissingPartError(
+            f"{environment} is no virtual environment, {python} is not there; name another with --environment, or none "
+            "to have one made"
+        )
+    return python
 
 
 def server_environment(cache: Path, say: Say) -> Path:

@@ -10,6 +10,7 @@ from typing import Any
 
 import argilla_server
 import database
+import full_disk
 import pages
 import quicker
 import sqlite_search
@@ -17,6 +18,7 @@ import uvicorn
 from argilla_server import app
 from argilla_server.database import async_engine, sync_engine
 from argilla_server.static_rewrite import RewriteStaticFiles
+from blinding import blind
 from jobs import work_beside
 from owner import make_owner
 from reports import Reports
@@ -35,6 +37,8 @@ def serve(home: Path, url: str, listener: socket.socket, reports: Reports) -> No
     reports.say(doing="making ready to search")
     sqlite_search.prepare(sync_engine)
     make_owner(home / "credentials.json", url)
+    blind()
+    full_disk.tell_of_a_full_disk()
     quicker.quicken()
     config = uvicorn.Config(
         _with_pages(home / "static"), access_log=False, log_config=None, timeout_graceful_shutdown=_LEAVE_S
