@@ -67,9 +67,10 @@ class ReviewDesk(Protocol):
         """
         ...
 
-    def answers(self) -> Mapping[str, Sequence[ReviewAnswer]]:
+    def answers(self, items: Sequence[ReviewItem] = ()) -> Mapping[str, Sequence[ReviewAnswer]]:
         """By the id of every item that is there, the answers that were handed in, one of each reviewer.
 
+        Args: items are those that must be there with these texts, where they are there.
         Raises: as `push`.
         """
         ...

@@ -195,6 +195,8 @@ def test_a_queue_that_asks_about_other_texts_takes_nothing(place: Place, kind: s
     other = [item(2, kind=kind), item(1, kind=kind, text="other")]
     with pytest.raises(InputError, match="sample-1 with other texts than this run"):
         place.desk.push(FORMS[kind], other, lambda: agreed.append("yes"))
+    with pytest.raises(InputError, match="sample-1 with other texts than this run"):
+        place.desk.answers(other)
     assert (told(place.desk), agreed) == ({"sample-1": {}}, [])
     assert place.shown("sample-1")["prompt"] == "prompt 1 text"
 

@@ -207,9 +207,14 @@ def test_answers_about_another_runs_texts_are_not_taken(
     options = ("--set", "size=24", "--set", "random=1", "--set", "gold=0")
     refused = preflect("review", "push", "again", "--to", "queue.jsonl", *options)
     assert refused.returncode == 2
-    assert "another run's queue on the same instructions; name another file with --to" in refused.stderr
+    assert "another run's queue on the same instructions; name another file" in refused.stderr
     assert not (tmp_path / "again" / "review" / "desks.json").exists()
     assert preflect("review", "push", "again", "--to", "other.jsonl", *options).returncode == 0
+    before = contents(tmp_path / "again")
+    refused = preflect("review", "pull", "again", "--from", "queue.jsonl")
+    assert refused.returncode == 2
+    assert "another run's queue on the same instructions; name another file" in refused.stderr
+    assert contents(tmp_path / "again") == before
 
 
 def test_a_second_queue_asks_about_other_samples(preflect: Run, finished: Path, tmp_path: Path) -> None:

@@ -31,25 +31,28 @@ class ArgillaDesk:
         with self._session() as session:
             found = session.dataset() or session.new_dataset(form)
             known = {record["external_id"]: record["fields"] for record in session.records(found.id)}
-            for item in items:
-                if known.get(item.id, shown := fields_of(item)) != shown:
-                    raise other_queue(
-                        self._place, item, "name another dataset with --dataset, or delete that one in Argilla"
-                    )
+            self._refuse_others(known, items)
             session.ask(found, form.overlap)
             agreed()
             return session.log(found, [item for item in items if item.id not in known])
 
-    def answers(self) -> Mapping[str, Sequence[ReviewAnswer]]:
+    def answers(self, items: Sequence[ReviewItem] = ()) -> Mapping[str, Sequence[ReviewAnswer]]:
         """What was submitted; drafts and discarded answers are none."""
         with self._session() as session:
             found = session.dataset()
             if found is None:
                 raise InputError(f"dataset {self._place} is not there; `preflect review push` makes it")
             names = session.usernames()
-            return {
-                record["external_id"]: [*_answers(record, names)] for record in session.records(found.id, "responses")
-            }
+            records = list(session.records(found.id, "responses"))
+            self._refuse_others({record["external_id"]: record["fields"] for record in records}, items)
+            return {record["external_id"]: [*_answers(record, names)] for record in records}
+
+    def _refuse_others(self, known: Mapping[str, Mapping[str, str]], items: Sequence[ReviewItem]) -> None:
+        for item in items:
+            if known.get(item.id, shown := fields_of(item)) != shown:
+                raise other_queue(
+                    self._place, item, "push it to another dataset with --dataset, or delete that one in Argilla"
+                )
 
     def admit(self, usernames: Sequence[str]) -> Iterator[tuple[str, str]]:
         """Let these people into the workspace; those who are new are made, each told with its password once it is."""

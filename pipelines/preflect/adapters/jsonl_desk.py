@@ -32,10 +32,7 @@ class JsonlDesk:
         """Append the items whose id is in no line yet; whatever a tool does meanwhile to the lines before stays."""
         is_there = self.path.exists()
         known = {line["id"]: line for _, line in self._lines()} if is_there else {}
-        for item in items:
-            # A tool may have left a text out: what it kept is compared.
-            if any(known.get(item.id, {}).get(name, text) != text for name, text in _shown(item).items()):
-                raise other_queue(str(self.path), item, "name another file with --to, or take that one away")
+        self._refuse_others(known, items)
         new = [_line(form, item) for item in items if item.id not in known]
         text = "".join(orjson.dumps(line).decode() + "\n" for line in new)
         agreed()
@@ -45,11 +42,19 @@ class JsonlDesk:
             _append(self.path, text.encode())
         return len(new)
 
-    def answers(self) -> Mapping[str, Sequence[ReviewAnswer]]:
+    def answers(self, items: Sequence[ReviewItem] = ()) -> Mapping[str, Sequence[ReviewAnswer]]:
         """Raises: InputError: there is no file; DataError: a line is no item, or an answer has no reviewer."""
         if not self.path.exists():
             raise InputError(f"{self.path} is not there; `preflect review push RUN --to {self.path}` writes it")
-        return {line["id"]: [*self._answers(number, line)] for number, line in self._lines()}
+        lines = list(self._lines())
+        self._refuse_others({line["id"]: line for _, line in lines}, items)
+        return {line["id"]: [*self._answers(number, line)] for number, line in lines}
+
+    def _refuse_others(self, known: Mapping[str, Mapping[str, Any]], items: Sequence[ReviewItem]) -> None:
+        for item in items:
+            # A tool may have left a text out: what it kept is compared.
+            if any(known.get(item.id, {}).get(name, text) != text for name, text in _shown(item).items()):
+                raise other_queue(str(self.path), item, "name another file")
 
     def _lines(self) -> Iterator[tuple[int, dict[str, Any]]]:
         for number, text in enumerate(self.path.read_bytes().splitlines(), start=1):

@@ -10,27 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from preflect.cli.output import AsJson, print_result
+from preflect.cli.review_where import Home, KeyName, Url, Where
 from preflect.cli.runs import RunName
 from preflect.errors import InputError
-from preflect.review.home import DEFAULT_HOME
 
 if TYPE_CHECKING:
     from preflect.adapters.argilla_desk import ArgillaDesk
-    from preflect.engine.run_folder import RunFolder
     from preflect.recipes.review_pull import Pulled
-    from preflect.schemas import ArgillaDeskSpec, DeskName, DeskSpec, Estimate, ReviewReport
+    from preflect.schemas import Estimate, ReviewReport
 
 ToFile = Annotated[
     Path | None,
     typer.Option("--to", metavar="FILE", help="A file of JSON lines instead of Argilla, for a tool of yours."),
-]
-Url = Annotated[str | None, typer.Option(metavar="URL", help="Your own Argilla instead of the embedded one.")]
-KeyName = Annotated[
-    str | None, typer.Option("--api-key-env", metavar="NAME", help="The variable with your Argilla's API key.")
-]
-Home = Annotated[
-    Path | None,
-    typer.Option(metavar="DIR", help=f"The embedded Argilla's data, by default where they were, or {DEFAULT_HOME}."),
 ]
 
 
@@ -73,7 +64,8 @@ def push(
     from preflect.schemas import ArgillaDeskSpec
 
     folder = find_run(run)
-    desk = _desk(folder, "adjudication" if adjudicate else "review", to, url, api_key_env, home, dataset)
+    where = Where(file=to, url=url, api_key_env=api_key_env, home=home, dataset=dataset)
+    desk = where.desk(folder, "adjudication" if adjudicate else "review")
     names = [name.strip() for name in users or ()]
     if names and not isinstance(desk, ArgillaDeskSpec):
         raise InputError("--user lets people into Argilla; a file of JSON lines has no users")
@@ -132,7 +124,8 @@ def pull(
     from preflect.recipes.review_pull import pull as fetch
 
     folder = find_run(run)
-    pulled = fetch(folder, _moved(folder, from_, url, api_key_env, home))
+    where = Where(file=from_, url=url, api_key_env=api_key_env, home=home)
+    pulled = fetch(folder, where.moved(folder))
     print_result(asdict(pulled), "\n".join(_told(pulled, run)), as_json=as_json)
 
 
@@ -176,61 +169,6 @@ def _told(pulled: Pulled, run: str) -> Iterator[str]:
     yield f"{pulled.full:,} of {pulled.size:,} samples have all their answers, {pulled.decided:,} are decided"
     if pulled.go_on:
         yield f"go on with `preflect resume {run}`"
-
-
-def _desk(
-    folder: RunFolder,
-    name: DeskName,
-    file: Path | None,
-    url: str | None,
-    api_key_env: str | None,
-    home: Path | None,
-    dataset: str | None = None,
-) -> DeskSpec:
-    """Where a queue lies: by the options, and where they leave it open as before, at first in the embedded Argilla."""
-    from preflect.engine.review_folder import ReviewFolder
-    from preflect.schemas import ArgillaDeskSpec, JsonlDeskSpec
-
-    given = {"url": url, "api_key_env": api_key_env, "home": home and str(home.resolve()), "dataset": dataset}
-    given = {option: value for option, value in given.items() if value}
-    if (file and given) or (url and home):
-        raise InputError("a file, an Argilla of your own (--url) or the embedded one (--home): name one of them")
-    if file:
-        return JsonlDeskSpec(path=str(file.resolve()))
-    known = ReviewFolder(folder).desks().get(name)
-    if known and not given:
-        return known
-    desk = known if isinstance(known, ArgillaDeskSpec) else _embedded(folder, name)
-    if home:
-        desk = desk.evolve(url=None, api_key_env=None)
-    if api_key_env and not (url or desk.url):
-        raise InputError("--api-key-env is for an Argilla of your own; name that with --url")
-    return desk.evolve(**({"home": None} if url else {}), **given)
-
-
-def _embedded(folder: RunFolder, name: DeskName) -> ArgillaDeskSpec:
-    from preflect.schemas import ArgillaDeskSpec
-
-    # Whoever is let into a workspace sees all that lies in it, and may answer.
-    workspace = "preflect" if name == "review" else f"preflect-{name}"
-    home = str(DEFAULT_HOME.resolve())
-    return ArgillaDeskSpec(home=home, workspace=workspace, dataset=f"{folder.path.name}-{name}")
-
-
-def _moved(
-    folder: RunFolder, file: Path | None, url: str | None, api_key_env: str | None, home: Path | None
-) -> dict[DeskName, DeskSpec]:
-    """The queues that lie elsewhere than before: the review's in a file, or all that are in an Argilla of that sort."""
-    from preflect.engine.review_folder import ReviewFolder
-    from preflect.schemas import ArgillaDeskSpec
-
-    if not (file or url or api_key_env or home):
-        return {}
-    known = {} if file else ReviewFolder(folder).desks()
-    names: list[DeskName] = [
-        name for name, desk in known.items() if isinstance(desk, ArgillaDeskSpec) and (desk.url is None) == bool(home)
-    ]
-    return {name: _desk(folder, name, file, url, api_key_env, home) for name in names or ["review"]}
 
 
 def _listed(counts: Mapping[str, int]) -> str:

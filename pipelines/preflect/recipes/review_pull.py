@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
+from preflect.desk import ReviewItem
 from preflect.engine.review_folder import ReviewFolder, alone, answers_id, review_phase
 from preflect.engine.run_folder import RunFolder
 from preflect.errors import DataError, InputError, JudgeTooInaccurateError
@@ -18,7 +19,7 @@ from preflect.recipes.finish import check_judge, report
 from preflect.recipes.review_answers import answered_of
 from preflect.recipes.review_desks import check_apart, open_desk
 from preflect.recipes.review_figures import count_reviews
-from preflect.recipes.review_push import tasks_of
+from preflect.recipes.review_push import items_of, tasks_of
 from preflect.recipes.students import build_student
 from preflect.review.answered import Answered
 from preflect.review.form import faults_of, form_of
@@ -77,7 +78,9 @@ def pull(folder: RunFolder, moved: Mapping[DeskName, DeskSpec]) -> Pulled:
         desks: dict[DeskName, DeskSpec] = {**files.desks(), **moved}
         check_apart(desks)
         before: dict[_Key, ReviewAnswer] = {(a.desk, a.sample_id, a.reviewer): a for a in files.answers()}
-        after, unknown = _merged(queue, desks, before)
+        # Where it was laid out by this run, a queue is known to be this run's.
+        items: dict[DeskName, list[ReviewItem]] = {name: items_of(files, queue, name) for name in moved}
+        after, unknown = _merged(queue, desks, before, items)
         for name, desk in moved.items():
             files.keep_desk(name, desk)
         files.keep_answers(after.values())
@@ -96,7 +99,10 @@ def pull(folder: RunFolder, moved: Mapping[DeskName, DeskSpec]) -> Pulled:
 
 
 def _merged(
-    queue: ReviewQueue, desks: Mapping[DeskName, DeskSpec], before: Mapping[_Key, ReviewAnswer]
+    queue: ReviewQueue,
+    desks: Mapping[DeskName, DeskSpec],
+    before: Mapping[_Key, ReviewAnswer],
+    items: Mapping[DeskName, Sequence[ReviewItem]],
 ) -> tuple[dict[_Key, ReviewAnswer], int]:
     """What was known with what is there now; of an item that is gone what was known of it stays."""
     after, unknown, faults = {**before}, 0, list[str]()
@@ -106,7 +112,7 @@ def _merged(
     for name, spec in desks.items():
         known = {task.sample_id for task in tasks_of(queue, name)}
         form = form_of(queue.options, name)
-        for item_id, answers in open_desk(spec).answers().items():
+        for item_id, answers in open_desk(spec).answers(items.get(name, ())).items():
             if item_id not in known:
                 unknown += len(answers)
                 continue

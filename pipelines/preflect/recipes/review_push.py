@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from preflect.desk import ReviewItem
 from preflect.engine.review_folder import ReviewFolder, alone, review_stage
 from preflect.engine.run_folder import RunFolder
 from preflect.errors import InputError
@@ -104,9 +105,8 @@ def lay_out(files: ReviewFolder, queue: ReviewQueue, name: DeskName, desk: DeskS
 
     The queue is kept before, once the desk takes it: whatever dies then, the next push lays out the same.
     """
-    tasks = {task.sample_id: task for task in tasks_of(queue, name)}
     form = form_of(queue.options, f"{files.run.manifest().name}-{name}")
-    items = {s.id: item_of(s, tasks[s.id], queue.options) for s in files.samples() if s.id in tasks}
+    items = items_of(files, queue, name)
 
     check_apart({**files.desks(), name: desk})
 
@@ -114,7 +114,14 @@ def lay_out(files: ReviewFolder, queue: ReviewQueue, name: DeskName, desk: DeskS
         files.keep_queue(queue)
         files.keep_desk(name, desk)
 
-    return open_desk(desk).push(form, [items[sample_id] for sample_id in tasks], keep)
+    return open_desk(desk).push(form, items, keep)
+
+
+def items_of(files: ReviewFolder, queue: ReviewQueue, name: DeskName) -> list[ReviewItem]:
+    """What is laid out at this desk, oldest first."""
+    tasks = {task.sample_id: task for task in tasks_of(queue, name)}
+    items = {s.id: item_of(s, tasks[s.id], queue.options) for s in files.samples() if s.id in tasks}
+    return [items[sample_id] for sample_id in tasks]
 
 
 def tasks_of(queue: ReviewQueue, name: DeskName) -> list[ReviewTask]:
