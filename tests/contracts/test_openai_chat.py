@@ -666,12 +666,13 @@ async def test_half_an_emoji_in_a_reply_is_replaced(tmp_path: Path) -> None:
         assert (await r.model.complete(ask())).text == "well ?"
 
 
-async def test_the_key_reaches_no_error_message(tmp_path: Path) -> None:
+@pytest.mark.parametrize("spelt", ["sk-v/e+ry=", r"sk-v\/e+ry=", r"sk-v/e\u002Bry\u003d", r"\u0073k-v\u002fe+ry="])
+async def test_the_key_reaches_no_error_message_however_it_is_spelt(spelt: str, tmp_path: Path) -> None:
     async def answer(_: int, __: dict[str, Any]) -> web.Response:
-        return web.json_response({"error": {"message": "Incorrect API key provided: sk-very-secret"}}, status=401)
+        said = f'{{"error": {{"message": "Incorrect API key provided: {spelt}"}}}}'
+        return web.Response(text=said, content_type="application/json", status=401)
 
-    async with rig(Endpoint(answer), tmp_path, key="sk-very-secret") as r:
-        with pytest.raises(CallError) as caught:
+    async with rig(Endpoint(answer), tmp_path, key="sk-v/e+ry=") as r:
+        with pytest.raises(CallError, match=r"provided: \*\*\*$"):
             await r.model.complete(ask())
-    assert "sk-very-secret" not in str(caught.value)
-    assert b"sk-very-secret" not in (tmp_path / "journal.sqlite").read_bytes()
+    assert b"sk-v/e+ry=" not in (tmp_path / "journal.sqlite").read_bytes()

@@ -195,7 +195,7 @@ class ChatCall:
         if not reply.status:
             self._last_words = reply.failure
             return backoff_s(attempt, self.endpoint.rng)
-        refusal = read_refusal(reply.status, self.endpoint.cleaned(reply.body))
+        refusal = read_refusal(reply.status, reply.body, self.endpoint.key)
         self._last_words = str(refusal)
         # By what this request said: another one, sent at the same time, may have learnt the same already.
         if news := refused_options(refusal, self._style) - self._without:
