@@ -137,7 +137,10 @@ class ChatCall:
         time of the call: the budget is the user's, and says nothing of how slow the endpoint is.
         """
         price, most = self.endpoint.spec.price, self._most_usd()
+        asked_at = asyncio.get_running_loop().time()
         async with self.endpoint.purse.hold(most) as held:
+            if self._waits_since is None:
+                self._deadline += asyncio.get_running_loop().time() - asked_at
             self._held = held
             reply = await self._posted()
             if reply.status != OK:

@@ -81,7 +81,7 @@ def read_refusal(status: int, body: bytes, key: str = "") -> Refusal:
 
 @lru_cache(maxsize=16)
 def _spellings(key: str) -> re.Pattern[bytes]:
-    """Finds the key however JSON spells it: `/` may be `\\/` there, and every character `\\u` with its number."""
+    """Finds the key however JSON spells it: any of its characters may be escaped there, or given by its number."""
     spelt = (rb"(?:\\?%b|\\u(?i:%04x))" % (re.escape(char.encode()), ord(char)) for char in key)
     return re.compile(b"".join(spelt))
 
