@@ -221,6 +221,33 @@ def test_a_judge_who_is_wrong_too_often_exports_nothing(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_judge_who_is_not_known_yet_is_exported_once_people_find_it_right(
+    preflect: Run, write_recipe: WriteRecipe, tmp_path: Path
+) -> None:
+    recipe, queue = write_recipe(limits={"judge_min_accuracy": 0.5}), tmp_path / "queue.jsonl"
+    assert preflect("run", recipe, "--run", "run", "-q").returncode == 0
+    preflect("review", "push", "run", "--to", queue, "--set", "size=12", "--set", "gold=0", "--set", "random=0.5")
+    shown = {t["sample_id"]: t["response_ids"] for t in read(tmp_path / "run/review/queue.json")["rounds"][0]["tasks"]}
+    pairs = {s.id: s.pairs[-1] for s in samples(tmp_path / "run").values() if s.pairs}
+
+    def agree(number: int, line: Line) -> list[Line]:
+        better = pairs[line["id"]].chosen_id if line["id"] in pairs else None
+        return [{"reviewer": "ann", "better": "ab"[shown[line["id"]].index(better)] if better else "tie"}]
+
+    def contradict(number: int, line: Line) -> list[Line]:
+        return [said | {"better": {"a": "b", "b": "a"}.get(said["better"], "tie")} for said in agree(number, line)]
+
+    answer(queue, lambda number, line: agree(number, line) if number < 4 else [])
+    unknown = preflect("review", "pull", "run")
+    assert unknown.returncode == 3
+    assert "the judge's accuracy is not known" in unknown.stderr
+    for said, code in ((agree, 0), (contradict, 3), (agree, 0)):
+        answer(queue, said)
+        pulled = preflect("review", "pull", "run")
+        assert (pulled.returncode, (tmp_path / "run/export").exists()) == (code, code == 0), pulled.stderr
+    assert preflect("export", "run", "--to", "out").returncode == 0
+
+
 STAGED = [
     {"stage": "respond", "model": "teacher", "samples": 2},
     {"stage": "judge_aspects", "model": "judge"},

@@ -14,7 +14,7 @@ from preflect.engine.review_folder import ReviewFolder, alone, answers_id, revie
 from preflect.engine.run_folder import RunFolder
 from preflect.errors import DataError, InputError, JudgeTooInaccurateError
 from preflect.recipes.admission import admission_of, scoring_students
-from preflect.recipes.finish import check_judge, report
+from preflect.recipes.finish import Ending, report
 from preflect.recipes.review_answers import answered_of
 from preflect.recipes.review_desks import open_desk
 from preflect.recipes.review_figures import count_reviews
@@ -148,7 +148,6 @@ def _resume(folder: RunFolder) -> str:
 def _make_anew(folder: RunFolder, manifest: Manifest) -> None:
     """Samples, exports and report with the reviews; the manifest last, so that what dies before is done again."""
     from preflect.engine.storage import lost_candidates, write_samples  # noqa: PLC0415  # polars
-    from preflect.recipes.finish import Ending  # noqa: PLC0415
 
     files, recipe = ReviewFolder(folder), folder.recipe()
     files.keep_before()
@@ -162,16 +161,15 @@ def _make_anew(folder: RunFolder, manifest: Manifest) -> None:
         reasons[reason] = reasons.get(reason, 0) + count
     counts = tuple(count.evolve(candidates_lost=lost.get(count.stage, {})) for count in manifest.stages)
     made = manifest.evolve(stages=counts, review=count_reviews(folder), exports=())
-    try:
-        check_judge(recipe.limits, made.review, must_be_known=True)
-    except JudgeTooInaccurateError:
-        # Data that a judge chose who is known to be wrong too often must not lie there.
-        shutil.rmtree(folder.export_path, ignore_errors=True)
-        report(folder, made)
-        folder.write_manifest(made)
-        raise
     with closing(Ending()) as ending:
-        made = made.evolve(exports=ending.export(folder))
+        try:
+            made = made.evolve(exports=ending.export(folder, made.review))
+        except JudgeTooInaccurateError:
+            # Data that a judge chose who is known to be wrong too often must not lie there.
+            shutil.rmtree(folder.export_path, ignore_errors=True)
+            report(folder, made)
+            folder.write_manifest(made)
+            raise
         ending.report(folder, made)
     folder.write_manifest(made)
 
