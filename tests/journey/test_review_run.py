@@ -144,6 +144,34 @@ def test_what_a_killed_sitting_left_of_its_end_is_not_taken_for_what_people_said
     assert contents(finished) == contents(tmp_path / "other")
 
 
+def test_only_the_place_that_an_answer_came_from_can_take_it_back(
+    preflect: Run, finished: Path, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "queue.jsonl", tmp_path / "second.jsonl"
+
+    def pulled(*words: str | Path) -> tuple[int, int, int]:
+        told = json.loads(preflect("review", "pull", "run", "--json", *words).stdout)
+        return told["answers"], told["new"], told["changed"]
+
+    answer(first, always("a"))
+    assert pulled() == (8, 8, 0)
+    assert json.loads(preflect("review", "push", "run", "--to", second, "--json").stdout)["new"] == 8
+    assert pulled() == (8, 0, 0)
+    answer(second, lambda number, line: always("b")(number, line) if number < 2 else [])
+    assert pulled() == (8, 0, 2)
+    answer(second, lambda number, line: [])
+    assert pulled() == (6, 0, 0)
+    # Laid out anew at the same place, where people begin again.
+    assert pulled("--from", first) == (8, 2, 0)
+    first.unlink()
+    assert json.loads(preflect("review", "push", "run", "--json").stdout)["new"] == 8
+    answer(first, lambda number, line: always("b")(number, line) if number < 1 else [])
+    assert pulled() == (8, 0, 1)
+    answer(first, lambda number, line: [])
+    assert json.loads(preflect("review", "push", "run", "--json").stdout)["new"] == 0
+    assert pulled() == (7, 0, 0)
+
+
 def test_answers_that_do_not_fit_are_told_and_change_nothing(preflect: Run, finished: Path, tmp_path: Path) -> None:
     queue, before = tmp_path / "queue.jsonl", contents(finished)
     answer(queue, always("c"))

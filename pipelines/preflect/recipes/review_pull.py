@@ -87,7 +87,7 @@ def pull(folder: RunFolder, desk: DeskSpec | None = None) -> Pulled:
         return Pulled(
             answers=len(after),
             new=len(after.keys() - before.keys()),
-            changed=sum(key in before and before[key] != answer for key, answer in after.items()),
+            changed=sum(key in before and before[key] != a.evolve(place=before[key].place) for key, a in after.items()),
             unknown=unknown,
             full=answered.full(),
             size=answered.size(),
@@ -99,7 +99,10 @@ def pull(folder: RunFolder, desk: DeskSpec | None = None) -> Pulled:
 def _merged(
     queue: ReviewQueue, desks: Mapping[DeskName, DeskSpec], before: Mapping[_Key, ReviewAnswer]
 ) -> tuple[dict[_Key, ReviewAnswer], int]:
-    """What was known with what is there now; of an item that is gone what was known of it stays."""
+    """What was known with what is there now.
+
+    Withdrawn is what was there the last time: answers from elsewhere stay, and those to items that are gone.
+    """
     after, unknown, faults = {**before}, 0, list[str]()
     keys_of: dict[tuple[DeskName, str], list[_Key]] = defaultdict(list)
     for key in before:
@@ -112,11 +115,12 @@ def _merged(
                 unknown += len(answers)
                 continue
             for key in keys_of[name, item_id]:
-                del after[key]
+                if before[key].place == spec:
+                    del after[key]
             for answer in answers:
                 faults += (f"{item_id}, {answer.reviewer}: {fault}" for fault in faults_of(form, answer.values))
                 values = dict(sorted(answer.values.items()))
-                after[name, item_id, answer.reviewer] = answer.evolve(desk=name, values=values)
+                after[name, item_id, answer.reviewer] = answer.evolve(desk=name, values=values, place=spec)
     if faults:
         more = f"\n… and {len(faults) - _MOST_FAULTS} more" if len(faults) > _MOST_FAULTS else ""
         raise DataError("answers that don't fit the form:\n" + "\n".join(faults[:_MOST_FAULTS]) + more)
