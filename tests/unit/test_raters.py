@@ -128,21 +128,39 @@ def answers_of(queue: ReviewQueue, truth: dict[str, str]) -> list[ReviewAnswer]:
     ]
 
 
+def asked(samples: Sequence[Sample], rounds: int, seed: int) -> ReviewQueue:
+    options = ReviewStage(size=12, random=0.5, gold=0, signals={"small_margin": 1})
+    queue = ReviewQueue(options=options)
+    for number in range(rounds):
+        pushed = {task.sample_id for r in queue.rounds for task in r.tasks}
+        chosen = choose_round(candidates(samples, options, seed, pushed), options, seed, number)
+        queue = queue.evolve(rounds=(*queue.rounds, chosen))
+    return queue
+
+
 def estimates(rounds: int, seeds: Sequence[int]) -> list[float]:
     samples, truth = population()
     judge = {sample.id: ids(sample)[0] for sample in samples}
-    options = ReviewStage(size=12, random=0.5, gold=0, signals={"small_margin": 1})
     found: list[float] = []
     for seed in seeds:
-        queue = ReviewQueue(options=options)
-        for number in range(rounds):
-            pushed = {task.sample_id for r in queue.rounds for task in r.tasks}
-            chosen = choose_round(candidates(samples, options, seed, pushed), options, seed, number)
-            queue = queue.evolve(rounds=(*queue.rounds, chosen))
+        queue = asked(samples, rounds, seed)
         value = judge_accuracy(Answered(queue, answers_of(queue, truth)), judge, seed=seed).value
         assert value is not None
         found.append(value)
     return found
+
+
+def test_a_second_queue_changes_the_estimate_once_five_of_it_by_chance_are_answered() -> None:
+    samples, truth = population()
+    judge = {sample.id: ids(sample)[0] for sample in samples}
+    queue = asked(samples, 2, seed=3)
+    answers, [first, second] = answers_of(queue, truth), queue.rounds
+    by_lot = [task.part == "random" for task in second.tasks]
+    found = [judge_accuracy(Answered(queue, answers[: 12 + n]), judge, seed=3) for n in range(13)]
+    alone = judge_accuracy(Answered(queue.evolve(rounds=(first,)), answers), judge, seed=3)
+    assert alone.value is not None
+    assert [one == alone for one in found] == [sum(by_lot[:n]) < 5 for n in range(13)]
+    assert all(one.value is not None for one in found)
 
 
 @pytest.mark.parametrize("rounds", [1, 2])
