@@ -11,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from preflect.errors import InputError
+from preflect.recipes.review_options import options_with
 from preflect.review.form import faults_of, form_of, item_of
 from preflect.review.queue import FILL, GOLD, RANDOM, candidates, choose_round
 from preflect.review.signals import SIGNALS
 from preflect.review.subject import blinded
 from preflect.schemas import ReviewRound, ReviewStage, ReviewTask, Sample
-from preflect.schemas.stages import Signal
+from preflect.schemas.stages import ReviewKind, Signal
 
 from .reviewed import a_comparison, a_rating, a_sample, ids
 
@@ -175,3 +177,11 @@ def test_parts_that_are_more_than_the_whole_are_refused() -> None:
         ReviewStage(random=0.7, gold=0.4)
     with pytest.raises(ValidationError, match="set `gold` above 0"):
         ReviewStage(policy="weighted", gold=0)
+
+
+@pytest.mark.parametrize("kind", ["sft", "rft"])
+def test_reviewers_cannot_be_weighed_where_there_is_no_gold(kind: ReviewKind) -> None:
+    with pytest.raises(ValidationError, match=f"`kind: {kind}` has no gold; `majority` or `expert` would be right"):
+        ReviewStage(kind=kind, policy="weighted")
+    with pytest.raises(InputError, match="--set: `policy: weighted` weighs reviewers by their answers on gold"):
+        options_with(ReviewStage(kind=kind), ["policy=weighted"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -195,6 +196,15 @@ def test_a_response_rated_low_is_not_trained_on() -> None:
     assert row.messages[-1].content == "alpha 0"
 
 
+def test_an_experts_rating_stands_alone() -> None:
+    sample, options = a_sample(paired=False), ReviewStage(kind="sft", gold=0, policy="expert", experts=("eve",))
+    said: dict[str, Said] = {"ann": {"rating_a": 5}, "bob": {"rating_a": 5}}
+    only = ids(sample)[:1]
+    assert told(sample, said, options=options, shown=only).verdicts == ()
+    [verdict] = told(sample, said | {"eve": {"rating_a": 1}}, options=options, shown=only).verdicts
+    assert verdict.unusable
+
+
 def referenced() -> Sample:
     asked = Instruction(
         messages=(Message(role="user", content="What is 2 + 3?"),),
@@ -217,6 +227,31 @@ def test_a_reference_answer_that_people_correct_grades_the_responses_anew() -> N
     assert isinstance(row := rft_row(after), RftRow)
     assert (row.reference_answer, row.grader) == ("5", NumberGrader())
     assert [grade.score for grade in after.grades] == [0.0, 1.0]
+
+
+def correction(said: dict[str, Said], **how: Any) -> str | None:
+    [check] = told(referenced(), said, shown=(), **({"options": RFT} | how)).reference_checks
+    assert not check.right
+    return check.correction
+
+
+def test_what_is_written_in_its_place_is_what_most_write_of_those_who_decide() -> None:
+    no42: Said = {"correct": "no", "reference": "42"}
+    no43: Said = {"correct": "no", "reference": "43"}
+    yes: Said = {"correct": "yes", "reference": "4"}
+    assert correction({"ann": no42, "bob": no42, "cid": no43}) == "42"
+    assert correction({"ann": no42, "bob": no43}) is None
+    assert correction({"ann": no42, "bob": {"correct": "no"}, "cid": yes}) == "42"
+    expert = RFT.evolve(policy="expert", experts=("eve",))
+    assert correction({"ann": no42, "bob": no42, "eve": no43}, options=expert) == "43"
+    assert correction({"ann": no42, "bob": no42, "eve": {"correct": "no"}}, options=expert) is None
+
+
+def test_an_adjudicators_correction_stands_alone_whatever_it_wrote_before() -> None:
+    said: dict[str, Said] = {"ann": {"correct": "no", "reference": "42"}, "kim": {"correct": "yes"}}
+    assert correction(said, adjudicated={"kim": {"correct": "no", "reference": "43"}}) == "43"
+    said["kim"] = {"correct": "no", "reference": "44"}
+    assert correction(said, adjudicated={"kim": {"correct": "no"}}) is None
 
 
 def test_a_reference_answer_that_people_refute_leaves_no_prompt_to_train_on() -> None:
