@@ -178,6 +178,11 @@ def test_answers_that_do_not_fit_are_told_and_change_nothing(preflect: Run, fini
     told = preflect("review", "pull", "run")
     assert told.returncode == 2
     assert "'better' is 'c'; one of a, b, tie, both_bad would be right" in told.stderr
+    answer(queue, lambda number, line: [{"reviewer": "ann", "better": ["a"]}] if number == 2 else [])
+    told = preflect("review", "pull", "run")
+    assert told.returncode == 2
+    item = json.loads(queue.read_text().splitlines()[2])["id"]
+    assert f"{queue}: {item}, ann: 'better' is ['a']; one of a, b, tie, both_bad would be right" in told.stderr
     queue.write_text(queue.read_text() + "no json\n")
     told = preflect("review", "pull", "run")
     assert told.returncode == 2

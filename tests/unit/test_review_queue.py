@@ -9,7 +9,7 @@ from math import log
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
 from preflect.errors import InputError
 from preflect.recipes.review_options import options_with
@@ -170,6 +170,34 @@ def test_an_answer_that_does_not_fit_the_form_is_told_with_what_would_be_right()
     assert told[1].endswith("; one of a, b, tie, both_bad would be right")
     assert told[2].endswith("; a whole number from 1 to 5 would be right")
     assert [*faults_of(form, {})] == ["'better' is not answered; one of a, b, tie, both_bad would be right"]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["a", "yes", "wrong", ""]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["a", "x"]), inner, max_size=2),
+)
+
+
+@given(st.sampled_from(["preference", "sft", "rft"]), st.data())
+def test_whatever_a_tool_writes_fits_or_is_told_by_its_question(kind: ReviewKind, data: st.DataObject) -> None:
+    form = form_of(ReviewStage(kind=kind), "q")
+    names = [question.name for question in form.questions]
+    values = data.draw(st.fixed_dictionaries({}, optional=dict.fromkeys(names, JSON)))
+    told = {fault.split("'")[1] for fault in faults_of(form, values)}
+    assert told <= {*names}
+    assert {name for name, value in values.items() if isinstance(value, dict)} <= told
+
+
+@pytest.mark.parametrize(
+    ("values", "fault"),
+    [
+        ({"better": ["a"]}, "'better' is ['a']; one of a, b, tie, both_bad would be right"),
+        ({"better": "a", "problems_a": [{"x": 1}]}, "'problems_a' is [{'x': 1}]; a list of wrong, misses_instruction,"),
+    ],
+)
+def test_a_choice_that_is_no_word_is_told_like_any_other(values: dict[str, JsonValue], fault: str) -> None:
+    [told] = faults_of(form_of(ReviewStage(), "q"), values)
+    assert told.startswith(fault)
 
 
 def test_parts_that_are_more_than_the_whole_are_refused() -> None:

@@ -16,7 +16,7 @@ from preflect.errors import DataError, InputError, JudgeTooInaccurateError
 from preflect.recipes.admission import admission_of, scoring_students
 from preflect.recipes.finish import Ending, report
 from preflect.recipes.review_answers import answered_of
-from preflect.recipes.review_desks import open_desk
+from preflect.recipes.review_desks import open_desk, place_of
 from preflect.recipes.review_figures import count_reviews
 from preflect.recipes.review_push import tasks_of
 from preflect.recipes.students import build_student
@@ -118,7 +118,8 @@ def _merged(
                 if before[key].place == spec:
                     del after[key]
             for answer in answers:
-                faults += (f"{item_id}, {answer.reviewer}: {fault}" for fault in faults_of(form, answer.values))
+                where = f"{place_of(spec)}: {item_id}, {answer.reviewer}"
+                faults += (f"{where}: {fault}" for fault in faults_of(form, answer.values))
                 values = dict(sorted(answer.values.items()))
                 after[name, item_id, answer.reviewer] = answer.evolve(desk=name, values=values, place=spec)
     if faults:
