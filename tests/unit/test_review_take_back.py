@@ -56,7 +56,7 @@ def answered(
     )
     rounds = [ReviewRound(kind=options.kind, population=1, tasks=(task,))]
     answers = [ReviewAnswer(sample_id=sample.id, reviewer=who, values=values) for who, values in said.items()]
-    if adjudicated:
+    if adjudicated is not None:
         rounds.append(ReviewRound(desk="adjudication", kind=options.kind, population=1, tasks=(task,)))
         answers += [
             ReviewAnswer(sample_id=sample.id, reviewer=who, values=values, desk="adjudication")
@@ -165,6 +165,15 @@ def test_gold_watches_people_and_decides_nothing() -> None:
     said: dict[str, Said] = {"ann": {"better": "b"}, "bob": {"better": "a"}}
     assert told(sample, said, part="gold").verdicts == ()
     assert answered(sample, said, part="gold").on_gold == {"ann": [False], "bob": [True]}
+
+
+def test_gold_that_waits_for_an_expert_keeps_its_pair_until_it_has_spoken() -> None:
+    sample = a_sample(grades=(1.0, 0.0))
+    said: dict[str, Said] = {"ann": {"better": "tie"}, "bob": {"better": "tie"}}
+    waiting = paired(told(sample, said, part="gold", adjudicated={}))
+    assert (waiting.verdicts, len(waiting.pairs)) == ((), 1)
+    after = paired(told(sample, said, part="gold", adjudicated={"kim": {"better": "b"}}))
+    assert after.pairs[0].chosen_id == ids(sample)[1]
 
 
 @given(st.permutations([0, 1]), st.sampled_from(["a", "b", "tie", "both_bad"]), st.integers(1, 5))

@@ -43,8 +43,9 @@ class Admission:
 class TakeBack:
     """Bring people's answers into the samples.
 
-    A gold sample's answers are kept and decide nothing: its grader knows. An improved response that a grader fails, or
-    that the student would not admit, is left out, and the reason stands among the sample's rejections.
+    A gold sample's answers are kept and decide nothing, for its grader knows, unless an expert has adjudicated it. An
+    improved response that a grader fails, or that the student would not admit, is left out, and the reason stands among
+    the sample's rejections.
     """
 
     answered: Answered
@@ -116,7 +117,7 @@ def check_enough(answered: Answered) -> None:
 
 
 def _verdicts(task: ReviewTask, answered: Answered) -> Iterator[Verdict]:
-    if task.part == GOLD and ("adjudication", task.sample_id) not in answered.tasks:
+    if task.part == GOLD and not any(vote.adjudicates for vote in answered.votes(task.sample_id)):
         return
     match answered.options.kind:
         case "preference":
