@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -210,7 +209,8 @@ def test_an_experts_rating_stands_alone() -> None:
     said: dict[str, Said] = {"ann": {"rating_a": 5}, "bob": {"rating_a": 5}}
     only = ids(sample)[:1]
     assert told(sample, said, options=options, shown=only).verdicts == ()
-    [verdict] = told(sample, said | {"eve": {"rating_a": 1}}, options=options, shown=only).verdicts
+    said["eve"] = {"rating_a": 1}
+    [verdict] = told(sample, said, options=options, shown=only).verdicts
     assert verdict.unusable
 
 
@@ -238,8 +238,11 @@ def test_a_reference_answer_that_people_correct_grades_the_responses_anew() -> N
     assert [grade.score for grade in after.grades] == [0.0, 1.0]
 
 
-def correction(said: dict[str, Said], **how: Any) -> str | None:
-    [check] = told(referenced(), said, shown=(), **({"options": RFT} | how)).reference_checks
+def correction(
+    said: dict[str, Said], options: ReviewStage = RFT, adjudicated: dict[str, Said] | None = None
+) -> str | None:
+    after = told(referenced(), said, shown=(), options=options, adjudicated=adjudicated)
+    [check] = after.reference_checks
     assert not check.right
     return check.correction
 

@@ -8,26 +8,26 @@ from preflect.review.answered import Answered
 from preflect.review.opinions import BOTH_BAD, TIE
 from preflect.review.queue import GOLD, RANDOM
 from preflect.schemas import Estimate, ReviewRound, ReviewTask
-from preflect.scoring.intervals import estimated, share_of
+from preflect.scoring.intervals import share
 from preflect.scoring.survey import FEWEST, Stratum, estimated_share
 
 Opinions = Mapping[str, str | None]
 """By sample id, the response that somebody prefers, `tie`, or None."""
 
 
-def judge_accuracy(answered: Answered, judge: Opinions, *, seed: int) -> Estimate:
+def judge_accuracy(answered: Answered, judge: Opinions) -> Estimate:
     """The share of pairs in their right order, corrected for the choice of the queue; a judge's tie is wrong.
 
     The random part of the last round of which enough is reviewed stands for every sample that was in no queue by then;
     all else that was chosen by then stands for itself.
     """
-    return estimated_share(_strata(answered, judge), seed=seed)
+    return estimated_share(_strata(answered, judge))
 
 
-def accuracy_as_reviewed(answered: Answered, judge: Opinions, *, seed: int) -> Estimate:
+def accuracy_as_reviewed(answered: Answered, judge: Opinions) -> Estimate:
     """The same share among the reviewed samples as they are."""
     judged = [right(answered, answered.tasks["review", s], judge) for s in answered.reviewed]
-    return estimated([found for found in judged if found is not None], share_of, seed=seed)
+    return share([found for found in judged if found is not None])
 
 
 def _strata(answered: Answered, judge: Opinions) -> list[Stratum]:

@@ -42,13 +42,13 @@ class ReviewQueue(Schema):
 
 
 class Estimate(Schema):
-    """A figure with its bootstrap interval; None where there is nothing to compute it from."""
+    """A figure with its 95 % interval, exact of a share and else by bootstrap; None where there is nothing to go by."""
 
     value: float | None
     low: float | None = None
     high: float | None = None
     n: int = Field(ge=0)
-    """What it was computed from: samples, or answers."""
+    """Samples that it was computed from."""
 
 
 class JsonlDeskSpec(Schema):
