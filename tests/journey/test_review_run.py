@@ -355,6 +355,10 @@ def test_an_argilla_takes_the_queue_and_gives_the_answers_back(
     assert json.loads(preflect("review", "pull", "in-argilla", "--json").stdout)["decided"] == 5
     found = [review for sample in samples(tmp_path / "in-argilla").values() for review in sample.reviews]
     assert {review.reviewer for review in found} == {"journey-ann"}
+    # Deleted there and laid out anew: what was pulled stays.
+    review_server.ask("DELETE", f"/datasets/{dataset['id']}").raise_for_status()
+    assert json.loads(preflect("review", "push", "in-argilla", "--json").stdout)["new"] == 5
+    assert json.loads(preflect("review", "pull", "in-argilla", "--json").stdout)["decided"] == 5
     # The same server by its address and a key, as a team's own would be.
     shutil.copytree(done_once, tmp_path / "by-url")
     remote = ("--url", review_server.url, "--api-key-env", "TEAM_KEY", "--set", "size=3")
