@@ -105,12 +105,28 @@ def lay_out(files: ReviewFolder, queue: ReviewQueue, name: DeskName, desk: DeskS
     The queue is kept first: whatever dies then, the next push lays out the same.
     """
     tasks = {task.sample_id: task for task in tasks_of(queue, name)}
+    _keep_what_is_gone_there(files, desk)
     form = form_of(queue.options, f"{files.run.manifest().name}-{name}")
     items = {s.id: item_of(s, tasks[s.id], queue.options) for s in files.samples() if s.id in tasks}
     opened = open_desk(desk)
     files.keep_queue(queue)
     files.keep_desk(name, desk)
     return opened.push(form, [items[sample_id] for sample_id in tasks])
+
+
+def _keep_what_is_gone_there(files: ReviewFolder, desk: DeskSpec) -> None:
+    """Answers to items that are no longer where they were pulled from: laid out anew, they would look withdrawn."""
+    answers = files.answers()
+    pulled = {answer.sample_id for answer in answers if answer.place == desk}
+    if pulled and (gone := pulled - _items_at(desk)):
+        files.keep_answers(a.evolve(place=None) if a.place == desk and a.sample_id in gone else a for a in answers)
+
+
+def _items_at(desk: DeskSpec) -> set[str]:
+    try:
+        return {*open_desk(desk).answers()}
+    except InputError:  # nothing is there any more; what else may be wrong is told when items are laid out
+        return set()
 
 
 def tasks_of(queue: ReviewQueue, name: DeskName) -> list[ReviewTask]:
