@@ -347,6 +347,16 @@ async def test_a_download_that_breaks_off_is_begun_anew(tmp_path: Path) -> None:
     assert provider.sizes() == [50]
 
 
+async def test_a_billed_fault_counts_once_though_its_download_is_begun_anew(tmp_path: Path) -> None:
+    # Twenty tokens at 1,000 dollars a million, halved: 0.01 each.
+    answers = by_turns(lambda _: completion(choices=[]), echo)
+    with providing(BatchProvider(answers, cut_downloads=2)) as provider:
+        async with rig(provider, tmp_path, budget_usd=9.0, price=Price(output=1000.0), max_tokens=100) as r:
+            assert len(await r.ask(*numbered(6))) == 6
+            assert r.budget.spent_usd == pytest.approx(0.01 * provider.paid.total())
+    assert provider.sizes() == [6, 6]
+
+
 async def test_an_account_without_money_is_not_waited_for(tmp_path: Path) -> None:
     async def poor(what: str) -> web.Response | None:
         body = {"error": {"message": "Billing hard limit has been reached", "code": "billing_hard_limit_reached"}}

@@ -75,6 +75,7 @@ def test_a_miss_stops_the_run_says_whose_and_what_to_do_and_doing_it_helps(
     assert f"ask the models for what is missing with `preflect resume {tmp_path}/again`" in missed.stderr
     assert f"`preflect journal import FILE --into {tmp_path}/again`" in missed.stderr
     assert f"`preflect resume {tmp_path}/again --replay`" in missed.stderr
+    assert "go on with `preflect resume again --replay`" in preflect("show", "again").stdout
     assert preflect("resume", "again", "--replay", "--quiet").returncode == 3
     assert_done(preflect("journal", "import", "whole", "--into", "again"))
     assert_done(preflect("resume", "again", "--replay", "--quiet"))

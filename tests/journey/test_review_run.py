@@ -144,12 +144,45 @@ def test_what_a_killed_sitting_left_of_its_end_is_not_taken_for_what_people_said
     assert contents(finished) == contents(tmp_path / "other")
 
 
+def test_only_the_place_that_an_answer_came_from_can_take_it_back(
+    preflect: Run, finished: Path, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "queue.jsonl", tmp_path / "second.jsonl"
+
+    def pulled(*words: str | Path) -> tuple[int, int, int]:
+        told = json.loads(preflect("review", "pull", "run", "--json", *words).stdout)
+        return told["answers"], told["new"], told["changed"]
+
+    answer(first, always("a"))
+    assert pulled() == (8, 8, 0)
+    assert json.loads(preflect("review", "push", "run", "--to", second, "--json").stdout)["new"] == 8
+    assert pulled() == (8, 0, 0)
+    answer(second, lambda number, line: always("b")(number, line) if number < 2 else [])
+    assert pulled() == (8, 0, 2)
+    answer(second, lambda number, line: [])
+    assert pulled() == (6, 0, 0)
+    # Laid out anew at the same place, where people begin again.
+    assert pulled("--from", first) == (8, 2, 0)
+    first.unlink()
+    assert json.loads(preflect("review", "push", "run", "--json").stdout)["new"] == 8
+    answer(first, lambda number, line: always("b")(number, line) if number < 1 else [])
+    assert pulled() == (8, 0, 1)
+    answer(first, lambda number, line: [])
+    assert json.loads(preflect("review", "push", "run", "--json").stdout)["new"] == 0
+    assert pulled() == (7, 0, 0)
+
+
 def test_answers_that_do_not_fit_are_told_and_change_nothing(preflect: Run, finished: Path, tmp_path: Path) -> None:
     queue, before = tmp_path / "queue.jsonl", contents(finished)
     answer(queue, always("c"))
     told = preflect("review", "pull", "run")
     assert told.returncode == 2
     assert "'better' is 'c'; one of a, b, tie, both_bad would be right" in told.stderr
+    answer(queue, lambda number, line: [{"reviewer": "ann", "better": ["a"]}] if number == 2 else [])
+    told = preflect("review", "pull", "run")
+    assert told.returncode == 2
+    item = json.loads(queue.read_text().splitlines()[2])["id"]
+    assert f"{queue}: {item}, ann: 'better' is ['a']; one of a, b, tie, both_bad would be right" in told.stderr
     queue.write_text(queue.read_text() + "no json\n")
     told = preflect("review", "pull", "run")
     assert told.returncode == 2
@@ -255,6 +288,33 @@ def test_a_judge_who_is_wrong_too_often_exports_nothing(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_judge_who_is_not_known_yet_is_exported_once_people_find_it_right(
+    preflect: Run, write_recipe: WriteRecipe, tmp_path: Path
+) -> None:
+    recipe, queue = write_recipe(limits={"judge_min_accuracy": 0.5}), tmp_path / "queue.jsonl"
+    assert preflect("run", recipe, "--run", "run", "-q").returncode == 0
+    preflect("review", "push", "run", "--to", queue, "--set", "size=12", "--set", "gold=0", "--set", "random=0.5")
+    shown = {t["sample_id"]: t["response_ids"] for t in read(tmp_path / "run/review/queue.json")["rounds"][0]["tasks"]}
+    pairs = {s.id: s.pairs[-1] for s in samples(tmp_path / "run").values() if s.pairs}
+
+    def agree(number: int, line: Line) -> list[Line]:
+        better = pairs[line["id"]].chosen_id if line["id"] in pairs else None
+        return [{"reviewer": "ann", "better": "ab"[shown[line["id"]].index(better)] if better else "tie"}]
+
+    def contradict(number: int, line: Line) -> list[Line]:
+        return [said | {"better": {"a": "b", "b": "a"}.get(said["better"], "tie")} for said in agree(number, line)]
+
+    answer(queue, lambda number, line: agree(number, line) if number < 4 else [])
+    unknown = preflect("review", "pull", "run")
+    assert unknown.returncode == 3
+    assert "the judge's accuracy is not known" in unknown.stderr
+    for said, code in ((agree, 0), (contradict, 3), (agree, 0)):
+        answer(queue, said)
+        pulled = preflect("review", "pull", "run")
+        assert (pulled.returncode, (tmp_path / "run/export").exists()) == (code, code == 0), pulled.stderr
+    assert preflect("export", "run", "--to", "out").returncode == 0
+
+
 STAGED = [
     {"stage": "respond", "model": "teacher", "samples": 2},
     {"stage": "judge_aspects", "model": "judge"},
@@ -329,6 +389,10 @@ def test_an_argilla_takes_the_queue_and_gives_the_answers_back(
     assert json.loads(preflect("review", "pull", "in-argilla", "--json").stdout)["decided"] == 5
     found = [review for sample in samples(tmp_path / "in-argilla").values() for review in sample.reviews]
     assert {review.reviewer for review in found} == {"journey-ann"}
+    # Deleted there and laid out anew: what was pulled stays.
+    review_server.ask("DELETE", f"/datasets/{dataset['id']}").raise_for_status()
+    assert json.loads(preflect("review", "push", "in-argilla", "--json").stdout)["new"] == 5
+    assert json.loads(preflect("review", "pull", "in-argilla", "--json").stdout)["decided"] == 5
     # The same server by its address and a key, as a team's own would be.
     shutil.copytree(done_once, tmp_path / "by-url")
     remote = ("--url", review_server.url, "--api-key-env", "TEAM_KEY", "--set", "size=3")
@@ -351,12 +415,21 @@ def test_a_review_goes_on_where_its_argilla_has_moved_to(
     files, at_home = ReviewFolder(RunFolder(run)), ReviewFolder(RunFolder(run)).desks()["review"]
     assert isinstance(at_home, ArgillaDeskSpec)
     assert at_home.dataset == "of-its-own"
+    [dataset] = [d["id"] for d in review_server.get("/me/datasets")["items"] if d["name"] == "of-its-own"]
+    record = review_server.get(f"/datasets/{dataset}/records")["items"][0]["id"]
+    said = {"values": {"better": {"value": "a"}}, "status": "submitted"}
+    response = review_server.post(f"/records/{record}/responses", said)["id"]
+    assert json.loads(preflect("review", "pull", run, "--json").stdout)["answers"] == 1
     files.keep_desk("review", at_home.evolve(home=str(tmp_path / "gone")))
+    files.keep_answers(a.evolve(place=files.desks()["review"]) for a in files.answers())
     for word in ("push", "pull"):
         lost = preflect("review", word, run)
         assert lost.returncode == 4
         assert f"no review server runs in {tmp_path}/gone" in lost.stderr
-    assert json.loads(preflect("review", "pull", run, *there, "--json").stdout)["size"] == 5
+    # What is withdrawn there is, though it was pulled before the move.
+    review_server.ask("DELETE", f"/responses/{response}").raise_for_status()
+    pulled = json.loads(preflect("review", "pull", run, *there, "--json").stdout)
+    assert (pulled["size"], pulled["answers"]) == (5, 0)
     assert files.desks()["review"] == at_home
     files.keep_desk("review", at_home.evolve(home=str(tmp_path / "gone")))
     assert json.loads(preflect("review", "push", run, *there, "--json").stdout)["new"] == 0

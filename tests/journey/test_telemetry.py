@@ -290,6 +290,15 @@ def test_what_the_standard_variables_turn_off_is_off(
     assert collector.bodies == []
 
 
+def test_a_replay_of_simulated_models_is_exported_as_well(preflect: Run, write_recipe: WriteRecipe) -> None:
+    assert preflect("run", write_recipe(), "--run", "run", "--quiet").returncode == 0
+    with collecting(Collector()) as collector:
+        replay = ("run", write_recipe(), "--run", "again", "--replay", "run", "--quiet")
+        done = preflect(*replay, env=variables(collector))
+    assert done.returncode == 0, done.stderr
+    assert collector.bodies
+
+
 def test_a_run_that_is_not_sampled_exports_its_metrics_alone(preflect: Run, write_recipe: WriteRecipe) -> None:
     with collecting(Collector()) as collector:
         env = variables(collector) | {"OTEL_TRACES_SAMPLER": "always_off", "OTEL_SERVICE_NAME": "mine"}

@@ -25,7 +25,7 @@ from preflect.engine.plan import Connected, Phase, Plan, Wiring
 from preflect.engine.progress import Snapshot
 from preflect.engine.run_folder import RunFolder
 from preflect.errors import CallError, InputError, InterruptedRunError, RunError, StoppedError
-from preflect.schemas import ExportCounts, Instruction, Manifest, Message, Recipe, Rejection, Sample
+from preflect.schemas import ExportCounts, Instruction, Manifest, Message, Recipe, Rejection, ReviewCounts, Sample
 
 ROWS = 2 * BLOCK + 30
 LIMITS = {"open_samples": 40, "max_rejected": 0.5}
@@ -98,7 +98,7 @@ class NoEnding:
     def digest(self, recipe: Recipe, samples: Sequence[Sample]) -> bytes:
         return b""
 
-    def export(self, folder: RunFolder) -> tuple[ExportCounts, ...]:
+    def export(self, folder: RunFolder, review: ReviewCounts | None) -> tuple[ExportCounts, ...]:
         return ()
 
     def report(self, folder: RunFolder, manifest: Manifest) -> None:
@@ -115,7 +115,7 @@ class BrokenEnding(NoEnding):
         super().__init__()
         self._error = error
 
-    def export(self, folder: RunFolder) -> tuple[ExportCounts, ...]:
+    def export(self, folder: RunFolder, review: ReviewCounts | None) -> tuple[ExportCounts, ...]:
         raise self._error
 
 

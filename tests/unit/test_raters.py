@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from preflect.review.accuracy import judge_accuracy
 from preflect.review.answered import Answered
 from preflect.review.queue import candidates, choose_round
-from preflect.schemas import ReviewAnswer, ReviewQueue, ReviewStage, Sample
-from preflect.scoring.intervals import estimated, share_of
+from preflect.schemas import Estimate, ReviewAnswer, ReviewQueue, ReviewStage, Sample
+from preflect.scoring.intervals import estimated, interval_of_share, share
 from preflect.scoring.raters import cohens_kappa, krippendorffs_alpha
 from preflect.scoring.survey import Stratum, estimated_share
 
@@ -75,38 +76,77 @@ def test_alpha_does_not_mind_the_order_of_raters_or_units(units: list[list[int]]
     assert one is None or other is None or one == pytest.approx(other, abs=1e-9)
 
 
-@given(st.lists(st.booleans(), min_size=1, max_size=30), st.integers(0, 9))
-def test_an_interval_holds_its_figure_and_is_the_same_for_the_same_seed(units: list[bool], seed: int) -> None:
-    found = estimated(units, share_of, seed=seed)
-    assert found == estimated(units, share_of, seed=seed)
-    assert found.value is not None and found.low is not None and found.high is not None  # noqa: PT018
+COUPLES = st.lists(st.tuples(VALUES, VALUES), min_size=1, max_size=12)
+
+
+@given(COUPLES, st.integers(0, 9))
+def test_an_interval_is_the_same_for_the_same_seed(couples: list[tuple[str, str]], seed: int) -> None:
+    samples = [[couple] for couple in couples]
+    found = estimated(samples, cohens_kappa, seed=seed)
+    assert found == estimated(samples, cohens_kappa, seed=seed)
+    assert found.n == len(couples)
+    assert found.value is None or (found.low is not None and found.high is not None and found.low <= found.high)
+
+
+@settings(max_examples=20)
+@given(COUPLES, st.integers(2, 14))
+def test_a_sample_that_says_the_same_many_times_makes_nothing_surer(couples: list[tuple[str, str]], times: int) -> None:
+    once = estimated([[couple] for couple in couples], cohens_kappa, seed=1)
+    assert estimated([[couple] * times for couple in couples], cohens_kappa, seed=1) == once
+
+
+def test_an_interval_of_a_share_worked_by_hand() -> None:
+    # All of six: the lower end is the share at which all six are right 1 time in 40, p^6 = 0.025.
+    assert share([True] * 6) == Estimate(value=1, low=0.540742, high=1, n=6)
+    # Five of ten, as in tables of Clopper and Pearson's interval.
+    assert share([True, False] * 5) == Estimate(value=0.5, low=0.187086, high=0.812914, n=10)
+    assert share([]) == Estimate(value=None, n=0)
+
+
+@given(st.integers(0, 30), st.integers(0, 30))
+def test_what_is_true_and_what_is_false_have_mirrored_intervals_around_their_shares(true: int, false: int) -> None:
+    found, other = share([True] * true + [False] * false), share([False] * true + [True] * false)
+    if found.value is None or found.low is None or found.high is None or other.low is None:
+        assert true + false == 0
+        return
     assert 0 <= found.low <= found.value <= found.high <= 1
+    assert found.low < found.high
+    assert found.high == pytest.approx(1 - other.low, abs=2e-6)
 
 
-def test_the_interval_of_a_share_is_about_as_wide_as_it_should_be() -> None:
-    found = estimated([True] * 70 + [False] * 30, share_of, seed=1)
-    assert (found.low, found.high) == (pytest.approx(0.61, abs=0.02), pytest.approx(0.79, abs=0.02))
+@given(st.integers(1, 20), st.floats(0, 1))
+def test_however_few_there_are_the_interval_misses_the_truth_at_most_once_in_twenty(n: int, truth: float) -> None:
+    chances = [math.comb(n, k) * truth**k * (1 - truth) ** (n - k) for k in range(n + 1)]
+    missed = (not low <= truth <= high for low, high in (interval_of_share(k / n, n) for k in range(n + 1)))
+    assert sum(chance for chance, is_missed in zip(chances, missed, strict=True) if is_missed) <= 0.05 + 1e-9
 
 
 def test_what_was_chosen_stands_for_itself_and_the_random_part_for_all_the_rest() -> None:
     # 4 doubtful ones, 1 of them right; 6 by lot, 5 right, for 96: (1 + 16 · 5) / (4 + 96).
     doubtful = Stratum(4, [True, False, False, False])
     by_lot = Stratum(96, [True] * 5 + [False])
-    assert estimated_share([doubtful, by_lot], seed=1).value == pytest.approx(0.81)
+    assert estimated_share([doubtful, by_lot]).value == pytest.approx(0.81)
     # One of the six is a tie, which counts on neither side: (1 + 16 · 4) / (4 + 16 · 5).
     tied = Stratum(96, [True] * 4 + [False, None])
-    assert estimated_share([doubtful, tied], seed=1).value == pytest.approx(65 / 84, abs=1e-6)
+    assert estimated_share([doubtful, tied]).value == pytest.approx(65 / 84, abs=1e-6)
+
+
+def test_a_few_by_chance_are_as_sure_as_so_few_are_whatever_they_stand_for() -> None:
+    # Weights of 4 · 1 and 6 · 16: as sure as 100² / (4 + 6 · 256) = 6.49 equal samples; 0.025^(1/6.49).
+    found = estimated_share([Stratum(4, [True] * 4), Stratum(96, [True] * 6)])
+    assert (found.value, found.low, found.high, found.n) == (1, pytest.approx(0.5666, abs=1e-4), 1, 10)
 
 
 @pytest.mark.parametrize("few", [0, 4])
 def test_a_few_by_chance_say_nothing_of_all_the_rest(few: int) -> None:
-    assert estimated_share([Stratum(4, [True] * 4), Stratum(96, [True] * few)], seed=1).value is None
-    assert estimated_share([Stratum(4, [True] * 4), Stratum(few, [True] * few)], seed=1).value == 1
+    assert estimated_share([Stratum(4, [True] * 4), Stratum(96, [True] * few)]).value is None
+    assert estimated_share([Stratum(4, [True] * 4), Stratum(few, [True] * few)]).value == 1
 
 
 @given(st.lists(st.booleans(), min_size=5, max_size=20), st.integers(1, 100))
-def test_one_stratum_is_its_plain_share_whatever_it_stands_for(units: list[bool], size: int) -> None:
-    assert estimated_share([Stratum(size, units)], seed=1).value == pytest.approx(share_of(units), abs=1e-6)
+def test_one_stratum_is_its_plain_share_and_as_sure_whatever_it_stands_for(units: list[bool], size: int) -> None:
+    found, plain = estimated_share([Stratum(size, units)]), share(units)
+    assert (found.value, found.low, found.high) == pytest.approx((plain.value, plain.low, plain.high), abs=2e-6)
 
 
 def population() -> tuple[list[Sample], dict[str, str]]:
@@ -128,21 +168,39 @@ def answers_of(queue: ReviewQueue, truth: dict[str, str]) -> list[ReviewAnswer]:
     ]
 
 
+def asked(samples: Sequence[Sample], rounds: int, seed: int) -> ReviewQueue:
+    options = ReviewStage(size=12, random=0.5, gold=0, signals={"small_margin": 1})
+    queue = ReviewQueue(options=options)
+    for number in range(rounds):
+        pushed = {task.sample_id for r in queue.rounds for task in r.tasks}
+        chosen = choose_round(candidates(samples, options, seed, pushed), options, seed, number)
+        queue = queue.evolve(rounds=(*queue.rounds, chosen))
+    return queue
+
+
 def estimates(rounds: int, seeds: Sequence[int]) -> list[float]:
     samples, truth = population()
     judge = {sample.id: ids(sample)[0] for sample in samples}
-    options = ReviewStage(size=12, random=0.5, gold=0, signals={"small_margin": 1})
     found: list[float] = []
     for seed in seeds:
-        queue = ReviewQueue(options=options)
-        for number in range(rounds):
-            pushed = {task.sample_id for r in queue.rounds for task in r.tasks}
-            chosen = choose_round(candidates(samples, options, seed, pushed), options, seed, number)
-            queue = queue.evolve(rounds=(*queue.rounds, chosen))
-        value = judge_accuracy(Answered(queue, answers_of(queue, truth)), judge, seed=seed).value
+        queue = asked(samples, rounds, seed)
+        value = judge_accuracy(Answered(queue, answers_of(queue, truth)), judge).value
         assert value is not None
         found.append(value)
     return found
+
+
+def test_a_second_queue_changes_the_estimate_once_five_of_it_by_chance_are_answered() -> None:
+    samples, truth = population()
+    judge = {sample.id: ids(sample)[0] for sample in samples}
+    queue = asked(samples, 2, seed=3)
+    answers, [first, second] = answers_of(queue, truth), queue.rounds
+    by_lot = [task.part == "random" for task in second.tasks]
+    found = [judge_accuracy(Answered(queue, answers[: 12 + n]), judge) for n in range(13)]
+    alone = judge_accuracy(Answered(queue.evolve(rounds=(first,)), answers), judge)
+    assert alone.value is not None
+    assert [one == alone for one in found] == [sum(by_lot[:n]) < 5 for n in range(13)]
+    assert all(one.value is not None for one in found)
 
 
 @pytest.mark.parametrize("rounds", [1, 2])

@@ -58,6 +58,20 @@ def test_problems_that_nobody_ticks_are_agreed_to_be_absent_once_the_question_wa
     assert problems.alpha.value == 1
 
 
+def test_what_is_said_of_one_sample_is_resampled_together() -> None:
+    ann = said("ann", "a", "a", "a", "b", rating_a=4, rating_b=2, problems_a=["wrong"])
+    bob = said("bob", "a", "a", "a", "b", rating_a=4, rating_b=1, problems_b=["wrong"])
+    found = {q.question: q for q in report([*ann, *bob]).questions}
+    assert {(name, q.alpha.n, q.kappa.n) for name, q in found.items()} == {
+        ("better", 4, 4),
+        ("rating", 4, 4),
+        ("problems", 4, 4),
+    }
+    assert [found[name].answers for name in ("better", "rating", "problems")] == [8, 16, 4 * 2 * 7 * 2]
+    # All four samples say the same of problems: alike, they are resampled to the same.
+    assert found["problems"].alpha.low == found["problems"].alpha.high
+
+
 def test_who_always_takes_the_first_or_the_longer_is_seen_to() -> None:
     [ann] = report(said("ann", "a", "a", "a", "tie")).reviewers
     assert (ann.first.value, ann.first.n, ann.longer.value) == (1, 3, 1)

@@ -9,14 +9,16 @@ from math import log
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
+from preflect.errors import InputError
+from preflect.recipes.review_options import options_with
 from preflect.review.form import faults_of, form_of, item_of
 from preflect.review.queue import FILL, GOLD, RANDOM, candidates, choose_round
 from preflect.review.signals import SIGNALS
 from preflect.review.subject import blinded
 from preflect.schemas import ReviewRound, ReviewStage, ReviewTask, Sample
-from preflect.schemas.stages import Signal
+from preflect.schemas.stages import ReviewKind, Signal
 
 from .reviewed import a_comparison, a_rating, a_sample, ids
 
@@ -170,8 +172,44 @@ def test_an_answer_that_does_not_fit_the_form_is_told_with_what_would_be_right()
     assert [*faults_of(form, {})] == ["'better' is not answered; one of a, b, tie, both_bad would be right"]
 
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["a", "yes", "wrong", ""]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["a", "x"]), inner, max_size=2),
+)
+
+
+@given(st.sampled_from(["preference", "sft", "rft"]), st.data())
+def test_whatever_a_tool_writes_fits_or_is_told_by_its_question(kind: ReviewKind, data: st.DataObject) -> None:
+    form = form_of(ReviewStage(kind=kind), "q")
+    names = [question.name for question in form.questions]
+    values = data.draw(st.fixed_dictionaries({}, optional=dict.fromkeys(names, JSON)))
+    told = {fault.split("'")[1] for fault in faults_of(form, values)}
+    assert told <= {*names}
+    assert {name for name, value in values.items() if isinstance(value, dict)} <= told
+
+
+@pytest.mark.parametrize(
+    ("values", "fault"),
+    [
+        ({"better": ["a"]}, "'better' is ['a']; one of a, b, tie, both_bad would be right"),
+        ({"better": "a", "problems_a": [{"x": 1}]}, "'problems_a' is [{'x': 1}]; a list of wrong, misses_instruction,"),
+    ],
+)
+def test_a_choice_that_is_no_word_is_told_like_any_other(values: dict[str, JsonValue], fault: str) -> None:
+    [told] = faults_of(form_of(ReviewStage(), "q"), values)
+    assert told.startswith(fault)
+
+
 def test_parts_that_are_more_than_the_whole_are_refused() -> None:
     with pytest.raises(ValidationError, match="more than the whole queue"):
         ReviewStage(random=0.7, gold=0.4)
     with pytest.raises(ValidationError, match="set `gold` above 0"):
         ReviewStage(policy="weighted", gold=0)
+
+
+@pytest.mark.parametrize("kind", ["sft", "rft"])
+def test_reviewers_cannot_be_weighed_where_there_is_no_gold(kind: ReviewKind) -> None:
+    with pytest.raises(ValidationError, match=f"`kind: {kind}` has no gold; `majority` or `expert` would be right"):
+        ReviewStage(kind=kind, policy="weighted")
+    with pytest.raises(InputError, match="--set: `policy: weighted` weighs reviewers by their answers on gold"):
+        options_with(ReviewStage(kind=kind), ["policy=weighted"])

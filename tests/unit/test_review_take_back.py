@@ -55,7 +55,7 @@ def answered(
     )
     rounds = [ReviewRound(kind=options.kind, population=1, tasks=(task,))]
     answers = [ReviewAnswer(sample_id=sample.id, reviewer=who, values=values) for who, values in said.items()]
-    if adjudicated:
+    if adjudicated is not None:
         rounds.append(ReviewRound(desk="adjudication", kind=options.kind, population=1, tasks=(task,)))
         answers += [
             ReviewAnswer(sample_id=sample.id, reviewer=who, values=values, desk="adjudication")
@@ -166,6 +166,15 @@ def test_gold_watches_people_and_decides_nothing() -> None:
     assert answered(sample, said, part="gold").on_gold == {"ann": [False], "bob": [True]}
 
 
+def test_gold_that_waits_for_an_expert_keeps_its_pair_until_it_has_spoken() -> None:
+    sample = a_sample(grades=(1.0, 0.0))
+    said: dict[str, Said] = {"ann": {"better": "tie"}, "bob": {"better": "tie"}}
+    waiting = paired(told(sample, said, part="gold", adjudicated={}))
+    assert (waiting.verdicts, len(waiting.pairs)) == ((), 1)
+    after = paired(told(sample, said, part="gold", adjudicated={"kim": {"better": "b"}}))
+    assert after.pairs[0].chosen_id == ids(sample)[1]
+
+
 @given(st.permutations([0, 1]), st.sampled_from(["a", "b", "tie", "both_bad"]), st.integers(1, 5))
 def test_taking_an_answer_back_undoes_the_blinding(order: list[int], better: str, rating: int) -> None:
     sample = a_sample()
@@ -195,6 +204,16 @@ def test_a_response_rated_low_is_not_trained_on() -> None:
     assert row.messages[-1].content == "alpha 0"
 
 
+def test_an_experts_rating_stands_alone() -> None:
+    sample, options = a_sample(paired=False), ReviewStage(kind="sft", gold=0, policy="expert", experts=("eve",))
+    said: dict[str, Said] = {"ann": {"rating_a": 5}, "bob": {"rating_a": 5}}
+    only = ids(sample)[:1]
+    assert told(sample, said, options=options, shown=only).verdicts == ()
+    said["eve"] = {"rating_a": 1}
+    [verdict] = told(sample, said, options=options, shown=only).verdicts
+    assert verdict.unusable
+
+
 def referenced() -> Sample:
     asked = Instruction(
         messages=(Message(role="user", content="What is 2 + 3?"),),
@@ -217,6 +236,34 @@ def test_a_reference_answer_that_people_correct_grades_the_responses_anew() -> N
     assert isinstance(row := rft_row(after), RftRow)
     assert (row.reference_answer, row.grader) == ("5", NumberGrader())
     assert [grade.score for grade in after.grades] == [0.0, 1.0]
+
+
+def correction(
+    said: dict[str, Said], options: ReviewStage = RFT, adjudicated: dict[str, Said] | None = None
+) -> str | None:
+    after = told(referenced(), said, shown=(), options=options, adjudicated=adjudicated)
+    [check] = after.reference_checks
+    assert not check.right
+    return check.correction
+
+
+def test_what_is_written_in_its_place_is_what_most_write_of_those_who_decide() -> None:
+    no42: Said = {"correct": "no", "reference": "42"}
+    no43: Said = {"correct": "no", "reference": "43"}
+    yes: Said = {"correct": "yes", "reference": "4"}
+    assert correction({"ann": no42, "bob": no42, "cid": no43}) == "42"
+    assert correction({"ann": no42, "bob": no43}) is None
+    assert correction({"ann": no42, "bob": {"correct": "no"}, "cid": yes}) == "42"
+    expert = RFT.evolve(policy="expert", experts=("eve",))
+    assert correction({"ann": no42, "bob": no42, "eve": no43}, options=expert) == "43"
+    assert correction({"ann": no42, "bob": no42, "eve": {"correct": "no"}}, options=expert) is None
+
+
+def test_an_adjudicators_correction_stands_alone_whatever_it_wrote_before() -> None:
+    said: dict[str, Said] = {"ann": {"correct": "no", "reference": "42"}, "kim": {"correct": "yes"}}
+    assert correction(said, adjudicated={"kim": {"correct": "no", "reference": "43"}}) == "43"
+    said["kim"] = {"correct": "no", "reference": "44"}
+    assert correction(said, adjudicated={"kim": {"correct": "no"}}) is None
 
 
 def test_a_reference_answer_that_people_refute_leaves_no_prompt_to_train_on() -> None:

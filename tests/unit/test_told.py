@@ -19,6 +19,7 @@ NOON = datetime(2026, 11, 26, 12, 0, 0, tzinfo=UTC)
         ({"retry-after": "Thu, 26 Nov 2026 12:00:30 GMT"}, 30.0),
         ({"retry-after": "Thu, 26 Nov 2026 11:00:00 GMT"}, 0.0),
         ({"retry-after": "soon"}, None),
+        ({"retry-after": "Thu, 26 Nov 99999999999999999999 12:00:30 GMT"}, None),
         ({"retry-after": "-5"}, None),
         ({"retry-after-ms": "1500", "retry-after": "2"}, 1.5),
         ({"retry-after-ms": "?", "retry-after": "2"}, 2.0),

@@ -64,8 +64,9 @@ class Trip:
                 _LOG.warning("batch %s: %s", batch.id, self.office.without_key(str(error)))
                 continue
             if isinstance(outcome, Fault):
+                if key not in faults:  # the file begins anew where its connection broke
+                    await self._lose(outcome, unanswered.get(key))
                 faults[key] = outcome
-                await self._lose(outcome, unanswered.get(key))
             elif line := unanswered.pop(key, None):
                 calls.append(self.means.stored(line, outcome, seconds))
             if len(calls) >= _TOGETHER:

@@ -137,7 +137,10 @@ class ChatCall:
         time of the call: the budget is the user's, and says nothing of how slow the endpoint is.
         """
         price, most = self.endpoint.spec.price, self._most_usd()
+        asked_at = asyncio.get_running_loop().time()
         async with self.endpoint.purse.hold(most) as held:
+            if self._waits_since is None:
+                self._deadline += asyncio.get_running_loop().time() - asked_at
             self._held = held
             reply = await self._posted()
             if reply.status != OK:
@@ -195,7 +198,7 @@ class ChatCall:
         if not reply.status:
             self._last_words = reply.failure
             return backoff_s(attempt, self.endpoint.rng)
-        refusal = read_refusal(reply.status, self.endpoint.cleaned(reply.body))
+        refusal = read_refusal(reply.status, reply.body, self.endpoint.key)
         self._last_words = str(refusal)
         # By what this request said: another one, sent at the same time, may have learnt the same already.
         if news := refused_options(refusal, self._style) - self._without:

@@ -103,9 +103,7 @@ class _Call:
         if not reply.status:
             self._last_words = f"does not answer ({reply.failure})"
             return
-        key = self.address.key.encode()
-        # Some servers quote the key they refuse.
-        refusal = read_refusal(reply.status, reply.body.replace(key, b"***") if key else reply.body)
+        refusal = read_refusal(reply.status, reply.body, self.address.key)
         self._last_words = f"answers {refusal}"
         if reply.status not in RETRIED_STATUS or wants_money(reply.status, reply.body):
             raise NotGivenError(self._said(self._last_words))

@@ -109,10 +109,12 @@ class OpenAIChat:
         sent = asyncio.create_task(call.sent.wait())
         await asyncio.wait((sent, asked), return_when=asyncio.FIRST_COMPLETED)
         sent.cancel()
+        await asyncio.wait((asked,), timeout=self._endpoint.spec.hedge_after_s)
+        # Looked up this late, since a run's first calls go out before any reply is there.
         usual_s = self._endpoint.latencies.p95_s()
-        if usual_s is None:
+        if usual_s is None or asked.done():
             return False
-        await asyncio.wait((asked,), timeout=max(usual_s, self._endpoint.spec.hedge_after_s or 0.0))
+        await asyncio.wait((asked,), timeout=max(usual_s - call.out_s, 0.0))
         return not asked.done()
 
     async def _first_of(self, *asked: asyncio.Task[StoredCall]) -> StoredCall:

@@ -132,7 +132,7 @@ def pull(
 def report(run: RunName, as_json: AsJson = False) -> None:
     """How far people agree with each other and with the judge, and how each of them works.
 
-    Figures with 95 % bootstrap intervals; as a page and as JSON in the run's `review/` as well.
+    Figures with 95 % intervals; as a page and as JSON in the run's `review/` as well.
     """
     from preflect.engine.review_folder import ReviewFolder
     from preflect.engine.run_folder import find_run

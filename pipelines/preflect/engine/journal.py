@@ -21,6 +21,8 @@ GATHER_S: Final = 0.005
 """How long a finished call waits for others to be committed with it: a commit takes the CPU of some fifteen calls."""
 LOST_USD: Final = "lost_usd"
 """Counter of what was spent on requests without a usable reply: no call has it."""
+_CACHE_KIB: Final = 16_384
+"""Room for the keys of half a million calls: they are looked up in no order."""
 
 _FIND: Final = f"SELECT {LISTED} FROM calls WHERE key = ?"  # noqa: S608  (column names are our own)
 _COUNT: Final = """
@@ -46,6 +48,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._reader = connect(path)
+        self._reader.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
         empty = self._reader.execute("SELECT 1 FROM calls LIMIT 1").fetchone() is None
         self._recorded: set[str] | None = set() if empty else None
         """All keys there are, where the file was empty: so most look-ups wait neither for SQLite nor for a thread."""

@@ -135,8 +135,11 @@ class Ending(Protocol):
         """What it needs of finished samples, so that it need not read them again."""
         ...
 
-    def export(self, folder: RunFolder) -> tuple[ExportCounts, ...]:
-        """Write the training datasets, of samples whose digest is in the folder from that."""
+    def export(self, folder: RunFolder, review: ReviewCounts | None) -> tuple[ExportCounts, ...]:
+        """Write the training datasets, of samples whose digest is in the folder from that.
+
+        Args: review is what people said so far, which may forbid it.
+        """
         ...
 
     def report(self, folder: RunFolder, manifest: Manifest) -> None:

@@ -136,8 +136,9 @@ def in_order(answers: Iterable[ReviewAnswer]) -> list[ReviewAnswer]:
 
 
 def answers_id(answers: Sequence[ReviewAnswer], options: ReviewStage) -> str:
-    """Hash of the answers, whatever their order, and of the options that say what they decide."""
-    return content_id([_ANSWERS.dump_python(in_order(answers), mode="json"), options.model_dump(mode="json")])
+    """Hash of the answers, whatever their order and place, and of the options that say what they decide."""
+    said = _ANSWERS.dump_python(in_order(answers), mode="json", exclude={"__all__": {"place"}})
+    return content_id([said, options.model_dump(mode="json")])
 
 
 def review_stage(recipe: Recipe) -> ReviewStage | None:

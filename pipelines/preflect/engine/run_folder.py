@@ -92,6 +92,11 @@ class RunFolder:
         except ValidationError as error:
             raise InputError(f"{self.manifest_path} was not written by this version of preflect: {error}") from error
 
+    @property
+    def resume_command(self) -> str:
+        """What goes on with the run as it was begun: a replay that called nothing goes on calling nothing."""
+        return f"preflect resume {self.path}{' --replay' if self.manifest().replay else ''}"
+
     def write_manifest(self, manifest: Manifest) -> None:
         """Replace the manifest."""
         text = orjson.dumps(manifest.model_dump(mode="json"), option=orjson.OPT_INDENT_2).decode()

@@ -311,7 +311,7 @@ def _finish(plan: Plan, folder: RunFolder, input_rejected: int, say: Callable[[s
     review = plan.review(folder)
     folder.write_manifest(folder.manifest().evolve(review=review))
     say("writing the training data")
-    exports = plan.ending.export(folder)
+    exports = plan.ending.export(folder, review)
     with open_journal(folder.journal_path) as journal:
         manifest = folder.manifest().evolve(
             status="done",

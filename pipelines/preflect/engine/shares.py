@@ -6,6 +6,7 @@ blocks of its own and writes them; Python computes on one core at a time, and a 
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -30,8 +31,8 @@ from preflect.schemas import ChatModelSpec, PpmStudent
 FEWEST: Final = 2048
 """Samples that are worth a process of their own: it takes a second to start."""
 POLL_S: Final = 0.1
-SWITCH_S: Final = 0.0002
-"""How long a thread computes while another waits: with Python's 5 ms every look into the journal takes as long."""
+GARBAGE: Final = 100_000
+"""New objects after which circles are looked for: samples make none, and Python's 700 take a twelfth of the time."""
 
 
 def count_shares(sitting: Sitting, phase: Phase) -> int:
@@ -77,7 +78,7 @@ def _follow(processes: Sequence[subprocess.Popen[bytes]], files: LiveFiles, sitt
 def main(arguments: Sequence[str]) -> None:
     """Run path, phase number, the plan's entry, shares and which of them, as `write_in_shares` gives them."""
     threading.Thread(target=end_with_parent, daemon=True).start()
-    sys.setswitchinterval(SWITCH_S)
+    gc.set_threshold(GARBAGE)
     run_path, phase_number, entry, shares, number = arguments
     folder = RunFolder(Path(run_path))
     files = LiveFiles(folder.live_path)

@@ -29,7 +29,7 @@ def check_done(folder: RunFolder) -> None:
     if stands != "done":
         raise InputError(
             f"the run {folder.path} is {stands}, and its samples are not all there; go on with "
-            f"`preflect resume {folder.path}`"
+            f"`{folder.resume_command}`"
         )
 
 

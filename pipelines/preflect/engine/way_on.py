@@ -27,7 +27,7 @@ def way_on(error: StoppedError, folder: RunFolder) -> str:
 
 
 def _command(error: StoppedError, folder: RunFolder) -> str:
-    resume = f"`preflect resume {folder.path}"
+    resume = f"`{folder.resume_command}"
     match error:
         case AwaitingReviewError():
             return (
@@ -40,8 +40,8 @@ def _command(error: StoppedError, folder: RunFolder) -> str:
             return f"go on with {resume} --budget-usd MORE`"
         case ReplayMissError():
             return (
-                f"ask the models for what is missing with {resume}`, or bring it from a journal that has it with "
-                f"`preflect journal import FILE --into {folder.path}` and go on with {resume} --replay`"
+                f"ask the models for what is missing with `preflect resume {folder.path}`, or bring it from a journal "
+                f"that has it with `preflect journal import FILE --into {folder.path}` and go on with {resume}`"
             )
         case _:
             return f"go on with {resume}`"

@@ -65,13 +65,13 @@ class Ending:
         intake = take(found.watch(samples), recipe.export)
         return found.to_bytes() + b"\n" + intake.to_bytes()
 
-    def export(self, folder: RunFolder) -> tuple[ExportCounts, ...]:
-        """As `export` does, and remember what the report needs."""
+    def export(self, folder: RunFolder, review: ReviewCounts | None) -> tuple[ExportCounts, ...]:
+        """As `export` does, by what people said so far, and remember what the report needs."""
         from preflect.export import write_export  # noqa: PLC0415
         from preflect.report import Findings  # noqa: PLC0415
 
         recipe = folder.recipe()
-        check_judge(recipe.limits, folder.manifest().review, must_be_known=review_stage(recipe) is not None)
+        check_judge(recipe.limits, review, must_be_known=review_stage(recipe) is not None)
         self.prepare()
         self._found = Findings(truth_of(folder))
         intakes = _intakes(folder, self._found, recipe.export)

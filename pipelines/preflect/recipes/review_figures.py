@@ -25,7 +25,7 @@ def count_reviews(folder: RunFolder) -> ReviewCounts:
         decided=sum(answered.decision(sample_id) is not None for sample_id in answered.reviewed),
         reviewers=len({answer.reviewer for answer in kept}),
         answers_id=answers_id(kept, answered.options),
-        judge_accuracy=judge_accuracy(answered, judge, seed=folder.recipe().seed),
+        judge_accuracy=judge_accuracy(answered, judge),
     )
 
 

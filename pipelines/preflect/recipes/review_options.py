@@ -24,7 +24,9 @@ def options_with(options: ReviewStage, settings: Sequence[str]) -> ReviewStage:
 
 
 def _complaint(place: tuple[int | str, ...], message: str, got: object) -> str:
-    key = ".".join(map(str, place)) or "review"
+    if not place:  # of the options together
+        return f"--set: {message.removeprefix('Value error, ')}"
+    key = ".".join(map(str, place))
     if message.startswith("Extra inputs"):
         known = [name for name in ReviewStage.model_fields if name != "stage"]
         return f"--set {key}: a review has no such option; it has {', '.join(known)}{did_you_mean(key, known)}"

@@ -15,9 +15,9 @@ from preflect.engine.review_folder import ReviewFolder, alone, answers_id, revie
 from preflect.engine.run_folder import RunFolder
 from preflect.errors import DataError, InputError, JudgeTooInaccurateError
 from preflect.recipes.admission import admission_of, scoring_students
-from preflect.recipes.finish import check_judge, report
+from preflect.recipes.finish import Ending, report
 from preflect.recipes.review_answers import answered_of
-from preflect.recipes.review_desks import check_apart, open_desk
+from preflect.recipes.review_desks import check_apart, open_desk, place_of
 from preflect.recipes.review_figures import count_reviews
 from preflect.recipes.review_push import items_of, tasks_of
 from preflect.recipes.students import build_student
@@ -77,7 +77,7 @@ def pull(folder: RunFolder, moved: Mapping[DeskName, DeskSpec]) -> Pulled:
             )
         desks: dict[DeskName, DeskSpec] = {**files.desks(), **moved}
         check_apart(desks)
-        before: dict[_Key, ReviewAnswer] = {(a.desk, a.sample_id, a.reviewer): a for a in files.answers()}
+        before = _before(files, moved)
         # Where it was laid out by this run, a queue is known to be this run's.
         items: dict[DeskName, list[ReviewItem]] = {name: items_of(files, queue, name) for name in moved}
         after, unknown = _merged(queue, desks, before, items)
@@ -89,7 +89,7 @@ def pull(folder: RunFolder, moved: Mapping[DeskName, DeskSpec]) -> Pulled:
         return Pulled(
             answers=len(after),
             new=len(after.keys() - before.keys()),
-            changed=sum(key in before and before[key] != answer for key, answer in after.items()),
+            changed=sum(key in before and before[key] != a.evolve(place=before[key].place) for key, a in after.items()),
             unknown=unknown,
             full=answered.full(),
             size=answered.size(),
@@ -98,13 +98,26 @@ def pull(folder: RunFolder, moved: Mapping[DeskName, DeskSpec]) -> Pulled:
         )
 
 
+def _before(files: ReviewFolder, moved: Mapping[DeskName, DeskSpec]) -> dict[_Key, ReviewAnswer]:
+    """What was pulled so far; an Argilla that has moved took along what is in it."""
+    moves = {was: moved[name] for name, was in files.desks().items() if name in moved}
+    places = {was: now for was, now in moves.items() if was.kind == now.kind == "argilla"}
+    return {
+        (a.desk, a.sample_id, a.reviewer): a.evolve(place=places.get(a.place, a.place) if a.place else None)
+        for a in files.answers()
+    }
+
+
 def _merged(
     queue: ReviewQueue,
     desks: Mapping[DeskName, DeskSpec],
     before: Mapping[_Key, ReviewAnswer],
     items: Mapping[DeskName, Sequence[ReviewItem]],
 ) -> tuple[dict[_Key, ReviewAnswer], int]:
-    """What was known with what is there now; of an item that is gone what was known of it stays."""
+    """What was known with what is there now.
+
+    Withdrawn is what was there the last time: answers from elsewhere stay, and those to items that are gone.
+    """
     after, unknown, faults = {**before}, 0, list[str]()
     keys_of: dict[tuple[DeskName, str], list[_Key]] = defaultdict(list)
     for key in before:
@@ -117,11 +130,13 @@ def _merged(
                 unknown += len(answers)
                 continue
             for key in keys_of[name, item_id]:
-                del after[key]
+                if before[key].place == spec:
+                    del after[key]
             for answer in answers:
-                faults += (f"{item_id}, {answer.reviewer}: {fault}" for fault in faults_of(form, answer.values))
+                where = f"{place_of(spec)}: {item_id}, {answer.reviewer}"
+                faults += (f"{where}: {fault}" for fault in faults_of(form, answer.values))
                 values = dict(sorted(answer.values.items()))
-                after[name, item_id, answer.reviewer] = answer.evolve(desk=name, values=values)
+                after[name, item_id, answer.reviewer] = answer.evolve(desk=name, values=values, place=spec)
     if faults:
         more = f"\n… and {len(faults) - _MOST_FAULTS} more" if len(faults) > _MOST_FAULTS else ""
         raise DataError("answers that don't fit the form:\n" + "\n".join(faults[:_MOST_FAULTS]) + more)
@@ -153,7 +168,6 @@ def _resume(folder: RunFolder) -> str:
 def _make_anew(folder: RunFolder, manifest: Manifest) -> None:
     """Samples, exports and report with the reviews; the manifest last, so that what dies before is done again."""
     from preflect.engine.storage import lost_candidates, write_samples  # noqa: PLC0415  # polars
-    from preflect.recipes.finish import Ending  # noqa: PLC0415
 
     files, recipe = ReviewFolder(folder), folder.recipe()
     files.keep_before()
@@ -167,16 +181,15 @@ def _make_anew(folder: RunFolder, manifest: Manifest) -> None:
         reasons[reason] = reasons.get(reason, 0) + count
     counts = tuple(count.evolve(candidates_lost=lost.get(count.stage, {})) for count in manifest.stages)
     made = manifest.evolve(stages=counts, review=count_reviews(folder), exports=())
-    try:
-        check_judge(recipe.limits, made.review, must_be_known=True)
-    except JudgeTooInaccurateError:
-        # Data that a judge chose who is known to be wrong too often must not lie there.
-        shutil.rmtree(folder.export_path, ignore_errors=True)
-        report(folder, made)
-        folder.write_manifest(made)
-        raise
     with closing(Ending()) as ending:
-        made = made.evolve(exports=ending.export(folder))
+        try:
+            made = made.evolve(exports=ending.export(folder, made.review))
+        except JudgeTooInaccurateError:
+            # Data that a judge chose who is known to be wrong too often must not lie there.
+            shutil.rmtree(folder.export_path, ignore_errors=True)
+            report(folder, made)
+            folder.write_manifest(made)
+            raise
         ending.report(folder, made)
     folder.write_manifest(made)
 

@@ -107,8 +107,8 @@ def lay_out(files: ReviewFolder, queue: ReviewQueue, name: DeskName, desk: DeskS
     """
     form = form_of(queue.options, f"{files.run.manifest().name}-{name}")
     items = items_of(files, queue, name)
-
     check_apart({**files.desks(), name: desk})
+    _keep_what_is_gone_there(files, desk)
 
     def keep() -> None:
         files.keep_queue(queue)
@@ -122,6 +122,21 @@ def items_of(files: ReviewFolder, queue: ReviewQueue, name: DeskName) -> list[Re
     tasks = {task.sample_id: task for task in tasks_of(queue, name)}
     items = {s.id: item_of(s, tasks[s.id], queue.options) for s in files.samples() if s.id in tasks}
     return [items[sample_id] for sample_id in tasks]
+
+
+def _keep_what_is_gone_there(files: ReviewFolder, desk: DeskSpec) -> None:
+    """Answers to items that are no longer where they were pulled from: laid out anew, they would look withdrawn."""
+    answers = files.answers()
+    pulled = {answer.sample_id for answer in answers if answer.place == desk}
+    if pulled and (gone := pulled - _items_at(desk)):
+        files.keep_answers(a.evolve(place=None) if a.place == desk and a.sample_id in gone else a for a in answers)
+
+
+def _items_at(desk: DeskSpec) -> set[str]:
+    try:
+        return {*open_desk(desk).answers()}
+    except InputError:  # nothing is there any more; what else may be wrong is told when items are laid out
+        return set()
 
 
 def tasks_of(queue: ReviewQueue, name: DeskName) -> list[ReviewTask]:

@@ -64,8 +64,9 @@ def _addresses(recipe: Recipe, wiring: Wiring) -> Iterator[tuple[str, tuple[str,
     for name, model in recipe.models.items():
         if isinstance(model, OpenAIModel):
             yield name, (model.base_url, model.model)
-        elif isinstance(model, SimModel) and name in wiring.endpoints:  # none is started for a replay
-            yield name, (wiring.endpoints[name], simulated_name(name))
+        elif isinstance(model, SimModel):
+            # None is started for a replay.
+            yield name, (wiring.endpoints.get(name, ""), simulated_name(name))
 
 
 def _export(folder: RunFolder, signals: Collection[Signal]) -> Export:

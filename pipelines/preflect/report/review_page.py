@@ -15,7 +15,10 @@ from preflect.report.tables import Table, columns
 from preflect.report.wording import count, decimal, estimate, plural, spaced
 from preflect.schemas import Estimate, ReviewReport
 
-_LEGIBLE: Final = "95 % bootstrap intervals. 1 is full agreement, 0 what chance would give."
+_LEGIBLE: Final = (
+    "1 is full agreement, 0 what chance would give. 95 % intervals by bootstrap of samples; where all agree it sees no "
+    "doubt, however few they are."
+)
 
 
 def render_review_report(out: Path, found: ReviewReport) -> None:
@@ -66,7 +69,8 @@ def _work(found: ReviewReport) -> Plot | None:
         for name, figure in (("right on gold", reviewer.gold), ("first", reviewer.first), ("longer", reviewer.longer))
     }
     told = "Share of answers: right on gold; the response shown first, and the longer one, where one is preferred."
-    return _intervals("Reviewers", figures, f"{told} The line is one half.", mark=0.5, x_title="share")
+    legible = f"{told} The line is one half; 95 % intervals by Clopper and Pearson."
+    return _intervals("Reviewers", figures, legible, mark=0.5, x_title="share")
 
 
 def _intervals(title: str, figures: Mapping[str, Estimate], summary: str, *, mark: float, x_title: str) -> Plot | None:

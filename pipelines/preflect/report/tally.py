@@ -112,6 +112,8 @@ class Showcase:
         self._offer((not sample.pairs, blake2b(sample.id.encode(), digest_size=8).hexdigest()), sample)
 
     def _offer(self, rank: Rank, sample: Sample | str) -> None:
+        if len(self._kept) == self.size and rank >= self._kept[-1][0]:
+            return
         self._kept.append((rank, sample))
         self._kept.sort(key=lambda entry: entry[0])
         del self._kept[self.size :]

@@ -7,45 +7,58 @@ from collections.abc import Mapping
 from preflect.review.answered import Answered
 from preflect.review.opinions import BOTH_BAD, TIE
 from preflect.review.queue import GOLD, RANDOM
-from preflect.schemas import Estimate, ReviewTask
-from preflect.scoring.intervals import estimated, share_of
-from preflect.scoring.survey import Stratum, estimated_share
+from preflect.schemas import Estimate, ReviewRound, ReviewTask
+from preflect.scoring.intervals import share
+from preflect.scoring.survey import FEWEST, Stratum, estimated_share
 
 Opinions = Mapping[str, str | None]
 """By sample id, the response that somebody prefers, `tie`, or None."""
 
 
-def judge_accuracy(answered: Answered, judge: Opinions, *, seed: int) -> Estimate:
+def judge_accuracy(answered: Answered, judge: Opinions) -> Estimate:
     """The share of pairs in their right order, corrected for the choice of the queue; a judge's tie is wrong.
 
-    The random part of the last round that has a reviewed one stands for every sample that was in no queue by then; all
-    else that was chosen by then stands for itself.
+    The random part of the last round of which enough is reviewed stands for every sample that was in no queue by then;
+    all else that was chosen by then stands for itself.
     """
-    return estimated_share(_strata(answered, judge), seed=seed)
+    return estimated_share(_strata(answered, judge))
 
 
-def accuracy_as_reviewed(answered: Answered, judge: Opinions, *, seed: int) -> Estimate:
+def accuracy_as_reviewed(answered: Answered, judge: Opinions) -> Estimate:
     """The same share among the reviewed samples as they are."""
     judged = [right(answered, answered.tasks["review", s], judge) for s in answered.reviewed]
-    return estimated([found for found in judged if found is not None], share_of, seed=seed)
+    return share([found for found in judged if found is not None])
 
 
 def _strata(answered: Answered, judge: Opinions) -> list[Stratum]:
     rounds = [r for r in answered.queue.rounds if r.desk == "review"]
-    drawn = [n for n, r in enumerate(rounds) if any(t.part == RANDOM and settled(answered, t) for t in r.tasks)]
-    last = drawn[-1] if drawn else len(rounds) - 1
-    if last < 0 or answered.options.kind != "preference":
+    if not rounds or answered.options.kind != "preference":
         return []
-    by_lot = [task for task in rounds[last].tasks if task.part == RANDOM]
-    picked = [task for task in rounds[last].tasks if task.part != RANDOM]
+    last = max(range(len(rounds)), key=lambda n: (*_says_enough(answered, rounds[n]), n))
+    by_lot, picked = _parts(rounds[last])
     chosen = [*(task for r in rounds[:last] for task in r.tasks), *picked]
-    left = rounds[last].population - len(picked)
-    sizes = ((len(chosen), chosen), (left, by_lot))
+    sizes = ((len(chosen), chosen), (rounds[last].population - len(picked), by_lot))
     return [
         Stratum(size, [right(answered, task, judge) for task in tasks if settled(answered, task)])
         for size, tasks in sizes
         if size
     ]
+
+
+def _says_enough(answered: Answered, asked: ReviewRound) -> tuple[bool, bool]:
+    """Whether enough of a round's random part is settled to stand for what was left, and whether any of it is.
+
+    A round that people have only begun must not take the place of one before it that says enough.
+    """
+    by_lot, picked = _parts(asked)
+    count = sum(settled(answered, task) for task in by_lot)
+    return 0 < count >= min(FEWEST, asked.population - len(picked)), count > 0
+
+
+def _parts(asked: ReviewRound) -> tuple[list[ReviewTask], list[ReviewTask]]:
+    """What was drawn by lot, and what was picked."""
+    by_lot = [task for task in asked.tasks if task.part == RANDOM]
+    return by_lot, [task for task in asked.tasks if task.part != RANDOM]
 
 
 def settled(answered: Answered, task: ReviewTask) -> bool:

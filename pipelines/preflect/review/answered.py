@@ -49,12 +49,12 @@ class Answered:
         """What was said of a sample, question by question, about responses and no longer about letters."""
         return tuple(review for answer in self.answers(sample_id) for review in unblinded(self.task(answer), answer))
 
-    def votes(self, sample_id: str) -> list[Vote]:
-        """What people say to the question that settles a sample: `better`, or `correct`."""
+    def votes(self, sample_id: str, *questions: str) -> list[Vote]:
+        """What people say to these questions, by default to the one that settles a sample: `better`, or `correct`."""
         return [
             Vote(review.reviewer, str(review.value), review.expert)
             for review in self.reviews(sample_id)
-            if review.question in {"better", "correct"}
+            if review.question in (questions or ("better", "correct"))
         ]
 
     def decision(self, sample_id: str) -> Decision | None:

@@ -14,8 +14,8 @@ from preflect.review.accuracy import Opinions, accuracy_as_reviewed, better_of, 
 from preflect.review.answered import Answered
 from preflect.review.form import PROBLEMS
 from preflect.review.opinions import BOTH_BAD, TIE
-from preflect.schemas import QuestionFigures, Review, ReviewerFigures, ReviewReport
-from preflect.scoring.intervals import estimated, share_of
+from preflect.schemas import Estimate, QuestionFigures, Review, ReviewerFigures, ReviewReport
+from preflect.scoring.intervals import estimated, share
 from preflect.scoring.raters import cohens_kappa, krippendorffs_alpha
 
 _BREAK_S: Final = 600.0
@@ -40,12 +40,12 @@ def report_of(
     simulated: bool,
     seed: int,
 ) -> ReviewReport:
-    """All the figures, each with its bootstrap interval.
+    """All the figures, each with its interval.
 
     Args: judge and grader are what they say of each reviewed sample; lengths are of the responses, in characters.
     """
     decisions = {sample_id: answered.decision(sample_id) for sample_id in answered.reviewed}
-    kappa_of = partial(estimated, figure=cohens_kappa, seed=seed)
+    kappa_of = partial(_kappa, seed=seed)
     people = {s: better_of(answered, answered.tasks["review", s]) for s in answered.reviewed if not answered.is_gold(s)}
     reviewers = sorted({answer.reviewer for s in answered.reviewed for answer in answered.answers(s)})
     return ReviewReport(
@@ -62,8 +62,8 @@ def report_of(
         ),
         questions=tuple(_questions(answered, seed)),
         reviewers=tuple(_reviewer(answered, who, judge, lengths, seed) for who in reviewers),
-        judge_accuracy=judge_accuracy(answered, judge, seed=seed),
-        judge_accuracy_reviewed=accuracy_as_reviewed(answered, judge, seed=seed),
+        judge_accuracy=judge_accuracy(answered, judge),
+        judge_accuracy_reviewed=accuracy_as_reviewed(answered, judge),
         human_judge=kappa_of(_side_by_side(answered, people, judge)),
         human_grader=kappa_of(_side_by_side(answered, people, grader)),
         judge_grader=kappa_of(_side_by_side(answered, judge, grader)),
@@ -72,51 +72,61 @@ def report_of(
 
 def _questions(answered: Answered, seed: int) -> Iterator[QuestionFigures]:
     for question, level in _LEVELS.items():
-        units = _units(answered, question)
+        samples = [units for sample_id in answered.reviewed if (units := _units(answered, sample_id, question))]
+        units = [unit for units in samples for unit in units]
         if not units:
             continue
         reviewers = sorted({who for unit in units for who in unit})
-        both = [(u[reviewers[0]], u[reviewers[1]]) for u in units if len(reviewers) == len(u) == 2]  # noqa: PLR2004
         yield QuestionFigures(
             question=question,
             answers=sum(map(len, units)),
             alpha=estimated(
-                [list(unit.values()) for unit in units], partial(krippendorffs_alpha, level=level), seed=seed
+                [[[*unit.values()] for unit in units] for units in samples],
+                partial(krippendorffs_alpha, level=level),
+                seed=seed,
             ),
-            kappa=estimated(both, cohens_kappa, seed=seed),
+            kappa=estimated([*_couples(samples, reviewers)], cohens_kappa, seed=seed),
         )
 
 
-def _units(answered: Answered, question: str) -> list[Values]:
-    """By what was rated, what each reviewer said; of problems, whether each one is there, by response and problem."""
+def _couples(
+    samples: Sequence[Sequence[Values]], reviewers: Sequence[str]
+) -> Iterator[list[tuple[str | int, str | int]]]:
+    """By sample, what two people say of what both have rated; nothing where others answered as well."""
+    if len(reviewers) != 2:  # noqa: PLR2004
+        return
+    one, other = reviewers
+    for units in samples:
+        if couples := [(unit[one], unit[other]) for unit in units if {one, other} <= unit.keys()]:
+            yield couples
+
+
+def _units(answered: Answered, sample_id: str, question: str) -> list[Values]:
+    """Of each thing rated what each reviewer said; of problems, whether each one is there, by response and problem."""
+    reviews = [review for review in answered.reviews(sample_id) if not review.expert]
+    if question == "problems":
+        return _problems(answered.tasks["review", sample_id].response_ids, reviews)
     units: dict[tuple[str, ...], Values] = defaultdict(dict)
-    for sample_id in answered.reviewed:
-        reviews = [review for review in answered.reviews(sample_id) if not review.expert]
-        for review in reviews:
-            if review.question == question and question != "problems" and isinstance(review.value, str | int):
-                about = review.response_ids if question == "rating" else ()
-                # By place: an id is another word in every sample.
-                value = _place(answered, sample_id, review.value) if question == "better" else review.value
-                units[sample_id, *about][review.reviewer] = value
-        if question == "problems":
-            units |= _problems(answered.tasks["review", sample_id].response_ids, reviews)
+    for review in reviews:
+        if review.question == question and isinstance(review.value, str | int):
+            about = review.response_ids if question == "rating" else ()
+            # By place: an id is another word in every sample.
+            value = _place(answered, sample_id, review.value) if question == "better" else review.value
+            units[about][review.reviewer] = value
     return [*units.values()]
 
 
-def _problems(response_ids: Sequence[str], reviews: Sequence[Review]) -> dict[tuple[str, ...], Values]:
+def _problems(response_ids: Sequence[str], reviews: Sequence[Review]) -> list[Values]:
     """Who ticks no problem says that there is none; where nobody ticks any, nothing is known of the question."""
     ticked = {(r.reviewer, r.response_ids[0]): r.value for r in reviews if r.question == "problems"}
     reviewers = sorted({review.reviewer for review in reviews})
     if not ticked:
-        return {}
-    return {
-        (response_id, problem): {
-            who: int(isinstance(found := ticked.get((who, response_id)), list) and problem in found)
-            for who in reviewers
-        }
+        return []
+    return [
+        {who: int(isinstance(found := ticked.get((who, response_id)), list) and problem in found) for who in reviewers}
         for response_id in response_ids
         for problem in PROBLEMS
-    }
+    ]
 
 
 def _reviewer(answered: Answered, who: str, judge: Opinions, lengths: Mapping[str, int], seed: int) -> ReviewerFigures:
@@ -131,11 +141,11 @@ def _reviewer(answered: Answered, who: str, judge: Opinions, lengths: Mapping[st
     return ReviewerFigures(
         reviewer=who,
         answers=sum(answer.reviewer == who for s in answered.reviewed for answer in answered.answers(s)),
-        gold=estimated(answered.on_gold.get(who, ()), share_of, seed=seed),
-        with_others=estimated(_side_by_side(answered, said, _others(answered, who)), cohens_kappa, seed=seed),
-        with_judge=estimated(_side_by_side(answered, said, judge), cohens_kappa, seed=seed),
-        first=estimated([value == shown[s][0] for s, value in preferred.items()], share_of, seed=seed),
-        longer=estimated(longer, share_of, seed=seed),
+        gold=share(answered.on_gold.get(who, ())),
+        with_others=_kappa(_side_by_side(answered, said, _others(answered, who)), seed=seed),
+        with_judge=_kappa(_side_by_side(answered, said, judge), seed=seed),
+        first=share([value == shown[s][0] for s, value in preferred.items()]),
+        longer=share(longer),
         seconds=_seconds(
             sorted(a.submitted_at for s in answered.reviewed for a in answered.answers(s) if a.reviewer == who)
         ),
@@ -150,6 +160,11 @@ def _others(answered: Answered, who: str) -> dict[str, str | None]:
         most = [value for value, times in votes.items() if times == max(votes.values())]
         found[sample_id] = most[0] if len(most) == 1 else None
     return found
+
+
+def _kappa(couples: Sequence[tuple[str, str]], *, seed: int) -> Estimate:
+    """Of what two say of the same samples."""
+    return estimated([[couple] for couple in couples], cohens_kappa, seed=seed)
 
 
 def _side_by_side(

@@ -130,9 +130,9 @@ def faults_of(form: ReviewForm, values: Mapping[str, JsonValue]) -> Iterator[str
 def _fits(question: ReviewQuestion, value: JsonValue) -> bool:
     match question.kind:
         case "label":
-            return value in question.choices
+            return isinstance(value, str) and value in question.choices
         case "labels":
-            return isinstance(value, list) and all(one in question.choices for one in value)
+            return isinstance(value, list) and all(isinstance(one, str) and one in question.choices for one in value)
         case "rating":
             return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 5  # noqa: PLR2004
         case "text":

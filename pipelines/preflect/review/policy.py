@@ -37,23 +37,22 @@ def decide(votes: Iterable[Vote], options: ReviewStage, weights: Mapping[str, Fr
     An adjudicator's word stands alone, whatever the policy. `majority`: each vote counts 1. `expert`: where experts
     have voted, only theirs count. `weighted`: each counts its reviewer's weight, from `gold_weights`, or one half.
     """
-    heard = _heard([*votes], options)
     weight: dict[str, Fraction] = defaultdict(Fraction)
-    for vote in heard:
-        weight[vote.value] += weight_of(vote.reviewer, options, weights)
+    for vote in heard([*votes], options):
+        weight[vote.value] += _weight_of(vote.reviewer, options, weights)
     most = max(weight.values(), default=Fraction(0))
     best = [value for value, sum_ in weight.items() if sum_ == most]
     return Decision(best[0], float(most / sum(weight.values()))) if len(best) == 1 and most else None
 
 
-def _heard(votes: Sequence[Vote], options: ReviewStage) -> Sequence[Vote]:
+def heard(votes: Sequence[Vote], options: ReviewStage) -> Sequence[Vote]:
+    """The votes that count at all: those of adjudicators, or else of experts under `policy: expert`, or else all."""
     adjudicators = [vote for vote in votes if vote.adjudicates]
     experts = [vote for vote in votes if vote.reviewer in options.experts] if options.policy == "expert" else []
     return adjudicators or experts or votes
 
 
-def weight_of(reviewer: str, options: ReviewStage, weights: Mapping[str, Fraction]) -> Fraction:
-    """How much a reviewer's word counts under the policy."""
+def _weight_of(reviewer: str, options: ReviewStage, weights: Mapping[str, Fraction]) -> Fraction:
     return weights.get(reviewer, _UNKNOWN) if options.policy == "weighted" else Fraction(1)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,7 +12,7 @@ from preflect.grading import grade, same_text
 from preflect.ports import Student
 from preflect.review.answered import Answered
 from preflect.review.opinions import BOTH_BAD, TIE
-from preflect.review.policy import weight_of
+from preflect.review.policy import decide, heard
 from preflect.review.queue import GOLD
 from preflect.review.subject import reference_of
 from preflect.schemas import (
@@ -44,8 +43,9 @@ class Admission:
 class TakeBack:
     """Bring people's answers into the samples.
 
-    A gold sample's answers are kept and decide nothing: its grader knows. An improved response that a grader fails, or
-    that the student would not admit, is left out, and the reason stands among the sample's rejections.
+    A gold sample's answers are kept and decide nothing, for its grader knows, unless an expert has adjudicated it. An
+    improved response that a grader fails, or that the student would not admit, is left out, and the reason stands among
+    the sample's rejections.
     """
 
     answered: Answered
@@ -117,7 +117,7 @@ def check_enough(answered: Answered) -> None:
 
 
 def _verdicts(task: ReviewTask, answered: Answered) -> Iterator[Verdict]:
-    if task.part == GOLD and ("adjudication", task.sample_id) not in answered.tasks:
+    if task.part == GOLD and not any(vote.adjudicates for vote in answered.votes(task.sample_id)):
         return
     match answered.options.kind:
         case "preference":
@@ -145,14 +145,9 @@ def _preference(task: ReviewTask, answered: Answered) -> Iterator[Verdict]:
 
 
 def _below_rating(task: ReviewTask, answered: Answered) -> Iterator[Verdict]:
-    """A response that is rated below `min_rating` on average, each rating with its reviewer's weight."""
-    options, weights = answered.options, answered.weights
-    rated = [
-        (weight_of(review.reviewer, options, weights), review.value)
-        for review in answered.reviews(task.sample_id)
-        if review.question == "rating" and isinstance(review.value, int)
-    ]
-    if rated and sum(w * score for w, score in rated) < Fraction(options.min_rating) * sum(w for w, _ in rated):
+    """A response that those who are heard rate below `min_rating` on average."""
+    rated = [int(vote.value) for vote in heard(answered.votes(task.sample_id, "rating"), answered.options)]
+    if rated and sum(rated) < Fraction(answered.options.min_rating) * len(rated):
         (only,) = task.response_ids
         yield Verdict(better_id=only, worse_id=only, tie=True, source="human", unusable=True)
 
@@ -162,11 +157,20 @@ def _reference_checks(sample: Sample, answered: Answered) -> Iterator[ReferenceC
     asked = reference_of(sample)
     if asked is None or decision is None or decision.value not in {"yes", "no"}:
         return
-    said = Counter(str(r.value) for r in answered.reviews(sample.id) if r.question == "reference")
-    most = [text for text, times in said.items() if times == max(said.values())]
     right = decision.value == "yes"
-    correction = most[0] if len(most) == 1 and not right else None
-    yield ReferenceCheck(instruction_id=asked.id, right=right, correction=correction)
+    yield ReferenceCheck(
+        instruction_id=asked.id, right=right, correction=None if right else _correction(sample.id, answered)
+    )
+
+
+def _correction(sample_id: str, answered: Answered) -> str | None:
+    """What most of those write who decided that the reference answer is wrong; None where no single thing is."""
+    refuted = {
+        (v.reviewer, v.adjudicates) for v in heard(answered.votes(sample_id), answered.options) if v.value == "no"
+    }
+    written = (v for v in answered.votes(sample_id, "reference") if (v.reviewer, v.adjudicates) in refuted)
+    decision = decide(written, answered.options, answered.weights)
+    return decision and decision.value
 
 
 def _graded_anew(sample: Sample) -> Sample:

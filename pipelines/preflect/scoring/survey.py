@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from preflect.schemas import Estimate
-from preflect.scoring.intervals import in_strata
+from preflect.scoring.intervals import weighted_share
 
 FEWEST: Final = 5
 """Reviewed samples that may stand for others."""
@@ -33,22 +33,18 @@ class Stratum:
     """Of each reviewed one whether it is right; None where that is no question."""
 
 
-def estimated_share(strata: Sequence[Stratum], *, seed: int) -> Estimate:
-    """The share, with a bootstrap interval: each stratum resampled by itself, as if drawn from many more.
+def estimated_share(strata: Sequence[Stratum]) -> Estimate:
+    """The share, with its interval: each reviewed sample weighs as many as it stands for, as if drawn from many more.
 
     Returns: no value where a stratum stands for more samples than were reviewed of it and fewer than `FEWEST` were: so
-    little says next to nothing of the rest, and its resamples would look as if it did.
+    little says next to nothing of the rest.
     """
+    n = sum(len(stratum.reviewed) for stratum in strata)
     blind = any(len(stratum.reviewed) < min(stratum.size, FEWEST) for stratum in strata)
-    sizes = [stratum.size for stratum in strata]
-    units = [stratum.reviewed for stratum in strata]
-    if blind:
-        return Estimate(value=None, n=sum(map(len, units)))
-    return in_strata(units, lambda drawn: _share(sizes, drawn), seed=seed)
-
-
-def _share(sizes: Sequence[int], reviewed: Sequence[Sequence[bool | None]]) -> float | None:
-    weights = [size / len(units) if units else 0.0 for size, units in zip(sizes, reviewed, strict=True)]
-    right = sum(w * sum(unit is True for unit in units) for w, units in zip(weights, reviewed, strict=True))
-    counted = sum(w * sum(unit is not None for unit in units) for w, units in zip(weights, reviewed, strict=True))
-    return right / counted if counted else None
+    counted = [
+        (stratum.size / len(stratum.reviewed), is_right)
+        for stratum in strata
+        for is_right in stratum.reviewed
+        if is_right is not None
+    ]
+    return Estimate(value=None, n=n) if blind or not counted else weighted_share(counted, n=n)

@@ -188,26 +188,32 @@ class Lane:
 
     async def _carry(self, line: Line, ticket: Ticket) -> None:
         while True:
-            try:
-                reply = await ticket.send()
-            except BaseException as error:
+            if ticket.is_moot:  # since it was taken out of the queue
                 self._limit.answered(ticket.sent)
-                self._tell(line, ticket, error)
-                raise
-            try:
-                self._settle(line, ticket, reply)
-            except Exception as error:
-                self._tell(line, ticket, error)
-                raise
+            else:
+                await self._send(line, ticket)
             line.in_flight -= 1
-            ticket.answered = reply.status == OK
-            if not ticket.reply.done():
-                ticket.reply.set_result(reply)
             picked = self._next()
             if picked is None:
                 return
             self._pump()  # an answer may have made room for more than one
             line, ticket = picked
+
+    async def _send(self, line: Line, ticket: Ticket) -> None:
+        try:
+            reply = await ticket.send()
+        except BaseException as error:
+            self._limit.answered(ticket.sent)
+            self._tell(line, ticket, error)
+            raise
+        try:
+            self._settle(line, ticket, reply)
+        except Exception as error:
+            self._tell(line, ticket, error)
+            raise
+        ticket.answered = reply.status == OK
+        if not ticket.reply.done():
+            ticket.reply.set_result(reply)
 
     def _tell(self, line: Line, ticket: Ticket, error: BaseException) -> None:
         """The caller of a request that broke, or was given up when the lane was closed, is told; its place is free."""

@@ -32,7 +32,7 @@ def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
         return float(told)
     try:
         at = parsedate_to_datetime(told)
-    except ValueError:
+    except (ValueError, OverflowError):  # a year of more digits than a date can have
         return None
     return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - now).total_seconds())
 

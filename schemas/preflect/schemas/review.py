@@ -41,26 +41,14 @@ class ReviewQueue(Schema):
     rounds: tuple[ReviewRound, ...] = ()
 
 
-class ReviewAnswer(Schema):
-    """All that one person said of one sample, in the words of the form: `a` and `b` for what was shown."""
-
-    sample_id: str
-    reviewer: str
-    values: dict[str, JsonValue]
-    """Answer by name of the question."""
-    submitted_at: str = ""
-    """ISO 8601, UTC; empty where the tool does not say."""
-    desk: DeskName = "review"
-
-
 class Estimate(Schema):
-    """A figure with its bootstrap interval; None where there is nothing to compute it from."""
+    """A figure with its 95 % interval, exact of a share and else by bootstrap; None where there is nothing to go by."""
 
     value: float | None
     low: float | None = None
     high: float | None = None
     n: int = Field(ge=0)
-    """What it was computed from: samples, or answers."""
+    """Samples that it was computed from."""
 
 
 class JsonlDeskSpec(Schema):
@@ -85,6 +73,20 @@ class ArgillaDeskSpec(Schema):
 
 
 DeskSpec = Annotated[JsonlDeskSpec | ArgillaDeskSpec, Field(discriminator="kind")]
+
+
+class ReviewAnswer(Schema):
+    """All that one person said of one sample, in the words of the form: `a` and `b` for what was shown."""
+
+    sample_id: str
+    reviewer: str
+    values: dict[str, JsonValue]
+    """Answer by name of the question."""
+    submitted_at: str = ""
+    """ISO 8601, UTC; empty where the tool does not say."""
+    desk: DeskName = "review"
+    place: DeskSpec | None = None
+    """Where it was seen last, and alone can be withdrawn; None where the item was laid out anew since."""
 
 
 class ReviewDesks(Schema):

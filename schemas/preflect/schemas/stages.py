@@ -206,8 +206,8 @@ class ReviewStage(StageSpec):
     overlap: int = Field(default=1, ge=1)
     """People who answer each sample."""
     policy: Policy = "majority"
-    """Who decides where people differ: the most; experts where they have spoken, else the most; or the most, each
-    counted by their share of right answers on gold."""
+    """Who decides where people differ: the most; experts where they have spoken, else the most; or, of a `preference`,
+    the most, each counted by their share of right answers on gold."""
     experts: tuple[str, ...] = ()
     """Reviewers whose word outweighs the others' under `policy: expert`."""
     enough: float = Field(default=1.0, gt=0, le=1)
@@ -224,6 +224,11 @@ class ReviewStage(StageSpec):
     def _parts_fit(self) -> ReviewStage:
         if self.random + self.gold > 1:
             raise ValueError(f"random {self.random:g} and gold {self.gold:g} are more than the whole queue")
+        if self.policy == "weighted" and self.kind != "preference":
+            raise ValueError(
+                f"`policy: weighted` weighs reviewers by their answers on gold, and `kind: {self.kind}` has no gold; "
+                "`majority` or `expert` would be right"
+            )
         if self.policy == "weighted" and not self.gold:
             raise ValueError("`policy: weighted` weighs reviewers by their answers on gold; set `gold` above 0")
         return self
