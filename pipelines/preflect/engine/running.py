@@ -17,7 +17,7 @@ from typing import Final, Literal
 from preflect.engine.batches import BatchNotes
 from preflect.engine.counts import count_stages
 from preflect.engine.journal import LOST_USD, open_journal
-from preflect.engine.lock import sole_use
+from preflect.engine.lock import remove_held, sole_use
 from preflect.engine.losses import Losses, StageLosses
 from preflect.engine.plan import Phase, Plan, calls_of
 from preflect.engine.progress import Snapshot
@@ -189,7 +189,7 @@ def _to_the_end(plan: Plan, folder: RunFolder, watch: Watch) -> RunResult:
             rejected = _gather_rejections(plan, folder)
             _judge_losses(plan, folder)
         result = _finish(plan, folder, rejected, watch.say)
-    shutil.rmtree(folder.live_path, ignore_errors=True)
+    remove_held(folder.live_path)
     return result
 
 
