@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -239,6 +240,54 @@ def test_an_import_that_is_killed_has_brought_all_or_nothing(tmp_path: Path) -> 
             except subprocess.TimeoutExpired:
                 process.kill()
         assert sum(group.calls for group in journal_stats(own).groups) in (1, 3001)
+
+
+MEANWHILE = """
+    import os, signal, sys
+    from pathlib import Path
+    from preflect.engine.journal_exchange import merge
+    from preflect.errors import InputError
+
+    source, other, new = map(Path, sys.argv[1:])
+    copied = []
+
+    def act(event, arguments):
+        # First the source is opened, then its copy, and then the copy again: now its calls become imported ones.
+        if event == "sqlite3.connect" and "new.sqlite" in str(arguments):
+            copied.append(arguments)
+            if len(copied) == 2:
+                {action}
+
+    sys.addaudithook(act)
+    try:
+        merge([source], new)
+    except InputError as error:
+        sys.exit(str(error))
+"""
+
+
+def import_while(action: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    """Import calls `a` and `b` into `new.sqlite`; when they are copied, the action happens."""
+    source, other = fill(tmp_path / "source.sqlite", CALLS), fill(tmp_path / "other.sqlite", [call("other")])
+    script = textwrap.dedent(MEANWHILE.format(action=action))
+    command = [sys.executable, "-c", script, source, other, tmp_path / "new.sqlite"]
+    return subprocess.run(command, check=False, capture_output=True, text=True)
+
+
+def test_calls_of_an_import_that_was_killed_are_not_in_the_next_ones_file(tmp_path: Path) -> None:
+    assert import_while("os.kill(os.getpid(), signal.SIGKILL)", tmp_path).returncode == -signal.SIGKILL
+    new = tmp_path / "new.sqlite"
+    export_calls(tmp_path / "other.sqlite", tmp_path / "other.parquet")
+    assert merge([tmp_path / "other.parquet"], new) == Merged(imported=1)
+    assert held(new, ["a", "other"]) == {"a": None, "other": call("other")}
+    with open_journal(new) as journal:
+        assert journal.spent_usd() == 0.0
+
+
+def test_a_journal_that_another_import_made_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    refused = import_while("merge([other], new)", tmp_path)
+    assert "new.sqlite was made by another process meanwhile; import into it again" in refused.stderr
+    assert held(tmp_path / "new.sqlite", ["a", "other"]) == {"a": None, "other": call("other")}
 
 
 def test_the_figures_of_a_journal_are_those_worked_by_hand(tmp_path: Path) -> None:

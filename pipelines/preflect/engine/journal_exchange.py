@@ -87,14 +87,21 @@ def merge(sources: Sequence[Path], into: Path) -> Merged:
     """
     if into.exists():
         return _merge(sources, into)
-    first, *others = sources
     with atomic_write(into) as temporary:
-        if _is_exported(first):
-            return _merge([first, *others], temporary)
-        copied = _copy(first, temporary)
-        merged = _merge(others, temporary)
-        merged.imported += copied
-        return merged
+        merged = _merge_anew(sources, temporary)
+        if into.exists():
+            raise InputError(f"{into} was made by another process meanwhile; import into it again")
+    return merged
+
+
+def _merge_anew(sources: Sequence[Path], into: Path) -> Merged:
+    first, *others = sources
+    if _is_exported(first):
+        return _merge(sources, into)
+    copied = _copy(first, into)
+    merged = _merge(others, into)
+    merged.imported += copied
+    return merged
 
 
 def _copy(source: Path, to: Path) -> int:
