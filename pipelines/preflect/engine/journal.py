@@ -21,6 +21,8 @@ GATHER_S: Final = 0.005
 """How long a finished call waits for others to be committed with it: a commit takes the CPU of some fifteen calls."""
 LOST_USD: Final = "lost_usd"
 """Counter of what was spent on requests without a usable reply: no call has it."""
+_RESERVED_USD: Final = "reserved_usd"
+"""Counter of the sum that may be spent by now, while a sitting with a budget is at work."""
 
 _FIND: Final = f"SELECT {LISTED} FROM calls WHERE key = ?"  # noqa: S608  (column names are our own)
 _COUNT: Final = """
@@ -111,6 +113,23 @@ class Journal:
             "INSERT INTO counters VALUES (?, ?) ON CONFLICT(name) DO UPDATE SET value = value + excluded.value",
             (name, amount),
         )
+
+    def reserve(self, usd: float) -> None:
+        """Return when it's durable that up to so much may be spent by now, in all sittings together."""
+        self._reader.execute("INSERT OR REPLACE INTO counters VALUES (?, ?)", (_RESERVED_USD, usd))
+
+    def release(self) -> None:
+        """Nothing is under way any more: all that was spent is written down."""
+        self._reader.execute("DELETE FROM counters WHERE name = ?", (_RESERVED_USD,))
+
+    def lose_reserved(self) -> None:
+        """Count as lost what a sitting that was killed may have spent, and could not write down."""
+        with self._reader:
+            self._reader.execute("BEGIN IMMEDIATE")
+            unknown = self.counter(_RESERVED_USD) - self.spent_usd()
+            if unknown > 0:
+                self.add_to_counter(LOST_USD, unknown)
+            self.release()
 
     def counter(self, name: str) -> float:
         """The number kept under this name; 0 if there is none."""

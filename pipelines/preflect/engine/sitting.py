@@ -93,7 +93,8 @@ class Sitting:
         """Journal, money, gate and counts, open while the block runs."""
         limits = self.plan.recipe.limits
         with open_journal(self.folder.journal_path) as journal:
-            budget = Budget(limits.budget_usd, journal.spent_usd())
+            journal.lose_reserved()
+            budget = Budget(limits.budget_usd, journal.spent_usd(), journal.reserve)
             meter = Meter(total)
             models = self.plan.recipe.models
             meter.expect(self.plan.names, [name for name in models if isinstance(models[name], ChatModelSpec)])
@@ -104,6 +105,7 @@ class Sitting:
                 yield tools
             finally:
                 tools.keep_losses()
+                journal.release()
                 for stage, seconds in meter.stage_seconds().items():
                     journal.add_to_counter(f"stage_seconds:{stage}", seconds)
                 keep_traffic(journal, meter.snapshot())
@@ -137,6 +139,7 @@ class Tools:
         """Publish the counts, write losses down; close the gate if a stop was asked for."""
         self.sitting.publish(self.meter.snapshot())
         self.keep_losses()
+        self.budget.ease()
         if self.sitting.stop_requested():
             self.gate.close(InterruptedRunError("stopped on request; calls in flight were waited for"))
 
