@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -288,6 +289,63 @@ def test_a_journal_that_another_import_made_meanwhile_is_not_replaced(tmp_path: 
     refused = import_while("merge([other], new)", tmp_path)
     assert "new.sqlite was made by another process meanwhile; import into it again" in refused.stderr
     assert held(tmp_path / "new.sqlite", ["a", "other"]) == {"a": None, "other": call("other")}
+
+
+KILLED_RECORDER = """
+    import asyncio, os, sys
+    from pathlib import Path
+    from preflect.engine.journal import Journal
+    from preflect.ports import StoredCall
+
+    async def main():
+        journal = Journal(Path(sys.argv[1]))
+        for i in range(5):
+            await journal.record(StoredCall(key=str(i), model="m", stage="s", sample_id="s", text="t", thinking=None,
+                finish_reason="stop", served_by="m", prompt_tokens=1, completion_tokens=1, cost_usd=0.0, latency_s=0.0))
+        os._exit(0)
+
+    asyncio.run(main())
+"""
+READ = """
+    import sys
+    from pathlib import Path
+    from preflect.engine.journal_stats import journal_stats
+    from preflect.errors import InputError
+
+    try:
+        print(sum(group.calls for group in journal_stats(Path(sys.argv[1])).groups))
+    except InputError as error:
+        print(error)
+"""
+
+
+def read_where_nothing_may_be_written(journal: Path) -> str:
+    """How many calls a process counts in it that sees its folder mounted read-only, or what it says."""
+    mount = 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1"'
+    if subprocess.run(["unshare", "-rm", "sh", "-c", mount, "sh", journal.parent], check=False).returncode:
+        pytest.skip("this user may not mount a folder")
+    script = f'{mount} && "$2" -c "$3" "$1/{journal.name}"'
+    words = ["unshare", "-rm", "sh", "-c", script, "sh", journal.parent, sys.executable, textwrap.dedent(READ)]
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_a_journal_is_read_whole_where_nothing_may_be_written(tmp_path: Path) -> None:
+    closed = fill(tmp_path / "closed.sqlite", CALLS)
+    assert read_where_nothing_may_be_written(closed) == "2"
+    killed = tmp_path / "killed.sqlite"
+    subprocess.run([sys.executable, "-c", textwrap.dedent(KILLED_RECORDER), killed], check=True)
+    assert killed.with_name("killed.sqlite-wal").stat().st_size
+    assert read_where_nothing_may_be_written(killed) == "5"
+    # As a copy has it that left out what is no data.
+    killed.with_name("killed.sqlite-shm").unlink()
+    said = read_where_nothing_may_be_written(killed)
+    assert (
+        "killed.sqlite: its last calls stand in killed.sqlite-wal, and SQLite reads that only where it may write"
+        in said
+    )
+    assert "copy both" in said
+    shutil.copytree(tmp_path, tmp_path / "copy")
+    assert sum(group.calls for group in journal_stats(tmp_path / "copy" / "killed.sqlite").groups) == 5
 
 
 def test_the_figures_of_a_journal_are_those_worked_by_hand(tmp_path: Path) -> None:

@@ -149,20 +149,32 @@ def is_simulated(connection: sqlite3.Connection) -> bool:
 def reading(path: Path) -> Generator[sqlite3.Connection]:
     """The journal at `path` as it is at this moment, of whichever format, with its calls in the view `listed`.
 
-    Raises: InputError when it is no journal, damaged, or of a later format.
+    Raises: InputError when it is no journal, damaged, or of a later format, or cannot be read where it lies.
     """
-    with faults_named(path):
-        # SQLite writes beside a journal even to read it; where that is not allowed, nobody else writes there either.
-        still = "" if os.access(path.parent, os.W_OK) else "&immutable=1"
-        address = f"{path.absolute().as_uri()}?mode=ro{still}"
-        with closing(_open(address, uri=True)) as connection:
-            connection.execute("BEGIN")
-            version = _format(connection)
-            if version not in _VIEWS:
-                raise InputError(f"{path}: not a journal, or of a later format ({version}) than {FORMAT_VERSION}")
-            connection.execute(f"CREATE TEMP VIEW listed AS SELECT {_VIEWS[version]} FROM calls")  # noqa: S608
-            connection.execute(f"SELECT {LISTED}, imported FROM listed LIMIT 0")  # noqa: S608
-            yield connection
+    with faults_named(path), closing(_open(_address(path), uri=True)) as connection:
+        connection.execute("BEGIN")
+        version = _format(connection)
+        if version not in _VIEWS:
+            raise InputError(f"{path}: not a journal, or of a later format ({version}) than {FORMAT_VERSION}")
+        connection.execute(f"CREATE TEMP VIEW listed AS SELECT {_VIEWS[version]} FROM calls")  # noqa: S608
+        connection.execute(f"SELECT {LISTED}, imported FROM listed LIMIT 0")  # noqa: S608
+        yield connection
+
+
+def _address(path: Path) -> str:
+    """The journal as SQLite is to open it for reading: it writes beside a journal even then, where it may."""
+    address = f"{path.absolute().as_uri()}?mode=ro"
+    if os.access(path.parent, os.W_OK):
+        return address
+    log, index = (path.with_name(f"{path.name}{suffix}") for suffix in ("-wal", "-shm"))
+    if not log.exists() or not log.stat().st_size:
+        return f"{address}&immutable=1"  # which is blind to the log
+    if not index.exists():
+        raise InputError(
+            f"{path}: its last calls stand in {log.name}, and SQLite reads that only where it may write; copy both to "
+            "such a folder"
+        )
+    return address
 
 
 @contextmanager
