@@ -70,8 +70,8 @@ class Desk:
                 self.billed += step.most
                 await self.write(step.most, durable=True)
             case "tick":
-                if lost := self.budget.take_lost_usd():
-                    self.journal.add_to_counter(LOST_USD, lost)
+                self.journal.add_to_counter(LOST_USD, self.budget.lost_usd)
+                self.budget.forget_lost()
                 self.budget.ease()
             case _:
                 pass

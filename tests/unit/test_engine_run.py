@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -26,6 +26,8 @@ from preflect.engine.progress import Snapshot
 from preflect.engine.run_folder import RunFolder
 from preflect.errors import CallError, InputError, InterruptedRunError, RunError, StoppedError
 from preflect.schemas import ExportCounts, Instruction, Manifest, Message, Recipe, Rejection, Sample
+
+from .journals import full_disk
 
 ROWS = 2 * BLOCK + 30
 LIMITS = {"open_samples": 40, "max_rejected": 0.5}
@@ -294,6 +296,33 @@ def test_whatever_ends_a_run_is_written_down_and_comes_out_as_it_is(
     manifest = RunFolder(tmp_path / "run").manifest()
     assert (manifest.status, manifest.message) == (status, message)
     assert manifest.finished_at
+    assert resume(make_plan(), RunFolder(tmp_path / "run")).manifest.status == "done"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fill:
+    """Finishes some samples, and is then told that the disk is full, which it is until `disk` is closed."""
+
+    name: str
+    disk: ExitStack
+
+    async def run(self, sample: Sample) -> Sample:
+        await asyncio.sleep(0.01)
+        if sample.index > 100:
+            self.disk.enter_context(full_disk())
+            raise RunError("cannot write the journal: the disk is full")
+        return sample
+
+
+def test_on_a_full_disk_the_first_failure_is_told_although_all_else_fails_as_well(tmp_path: Path) -> None:
+    with ExitStack() as disk:
+
+        @asynccontextmanager
+        async def connect(_: Phase, __: Wiring) -> AsyncGenerator[Connected]:
+            yield Connected((Fill(name="grade", disk=disk),), None)
+
+        with pytest.raises(RunError, match=r"^cannot write the journal: the disk is full$"):
+            run(replace(make_plan(), connect=connect), tmp_path / "run")
     assert resume(make_plan(), RunFolder(tmp_path / "run")).manifest.status == "done"
 
 

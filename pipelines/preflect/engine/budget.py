@@ -46,6 +46,11 @@ class Budget:
         """What is set aside for requests that are under way."""
         return self._held / _PICO
 
+    @property
+    def lost_usd(self) -> float:
+        """What of it went for requests without a usable reply, as far as it is to be written down: no call has it."""
+        return self._lost / _PICO
+
     def hold(self, most_usd: float) -> Held:
         """A block for one request: `most_usd` is set aside while it runs, once there's room for it.
 
@@ -53,10 +58,9 @@ class Budget:
         """
         return Held(self, _picodollars(most_usd))
 
-    def take_lost_usd(self) -> float:
-        """What was spent on requests without a usable reply since this was last asked: no journalled call has it."""
-        lost, self._lost = self._lost, 0
-        return lost / _PICO
+    def forget_lost(self) -> None:
+        """It is written down."""
+        self._lost = 0
 
     def ease(self) -> None:
         """To be called now and then: no more is to be reserved than needed."""

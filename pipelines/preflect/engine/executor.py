@@ -16,6 +16,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from dataclasses import dataclass
 from typing import Final
 
+from preflect.engine.afterwards import afterwards
 from preflect.engine.gate import RunGate
 from preflect.engine.losses import Losses
 from preflect.engine.meter import Meter
@@ -46,11 +47,11 @@ async def ticking(tick: Tick) -> AsyncGenerator[None]:
             await asyncio.sleep(TICK_S)
 
     beating = asyncio.create_task(beat())
-    try:
-        yield
-    finally:
-        beating.cancel()
-        tick()
+    with afterwards(tick):
+        try:
+            yield
+        finally:
+            beating.cancel()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Final, Literal
 
+from preflect.engine.afterwards import afterwards
 from preflect.engine.batches import BatchNotes
 from preflect.engine.counts import count_stages
 from preflect.engine.journal import LOST_USD, open_journal
@@ -215,11 +216,13 @@ def _judge_losses(plan: Plan, folder: RunFolder) -> None:
 @contextmanager
 def _timed(folder: RunFolder) -> Generator[None]:
     since = time.monotonic()
-    try:
-        yield
-    finally:
+
+    def keep_time() -> None:
         with open_journal(folder.journal_path) as journal:
             journal.add_to_counter("wall_seconds", time.monotonic() - since)
+
+    with afterwards(keep_time):
+        yield
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from preflect.engine.afterwards import afterwards
 from preflect.engine.batches import BatchNotes
 from preflect.engine.budget import Budget
 from preflect.engine.dataset import Dataset
@@ -101,14 +102,8 @@ class Sitting:
             if self.plan.simulated:
                 journal.mark_simulated()
             tools = Tools(sitting=self, journal=journal, budget=budget, gate=RunGate(), meter=meter)
-            try:
+            with afterwards(tools.keep_counts):
                 yield tools
-            finally:
-                tools.keep_losses()
-                journal.release()
-                for stage, seconds in meter.stage_seconds().items():
-                    journal.add_to_counter(f"stage_seconds:{stage}", seconds)
-                keep_traffic(journal, meter.snapshot())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,5 +140,14 @@ class Tools:
 
     def keep_losses(self) -> None:
         """Write down what was spent on requests without a usable reply, so that later sittings count it in."""
-        if lost_usd := self.budget.take_lost_usd():
+        if lost_usd := self.budget.lost_usd:
             self.journal.add_to_counter(LOST_USD, lost_usd)
+            self.budget.forget_lost()
+
+    def keep_counts(self) -> None:
+        """Write down what is to be known of this work when it's over."""
+        self.keep_losses()
+        self.journal.release()
+        for stage, seconds in self.meter.stage_seconds().items():
+            self.journal.add_to_counter(f"stage_seconds:{stage}", seconds)
+        keep_traffic(self.journal, self.meter.snapshot())
