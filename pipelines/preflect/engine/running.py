@@ -75,6 +75,11 @@ class Watch:
     say: Callable[[str], None] = _ignore
     """Told in words what the run does where there is nothing to count."""
 
+    def tell(self, what: str) -> None:
+        """Say it; that nobody can hear it is no reason to end the run."""
+        with suppress(OSError):
+            self.say(what)
+
 
 def run(plan: Plan, path: Path | None = None, watch: Watch | None = None) -> RunResult:
     """Run a plan in a new folder.
@@ -189,7 +194,7 @@ def _to_the_end(plan: Plan, folder: RunFolder, watch: Watch) -> RunResult:
             _carry_phases(plan, folder, watch, endpoints)
             rejected = _gather_rejections(plan, folder)
             _judge_losses(plan, folder)
-        result = _finish(plan, folder, rejected, watch.say)
+        result = _finish(plan, folder, rejected, watch)
     remove_held(folder.live_path)
     return result
 
@@ -309,11 +314,11 @@ def _gather_rejections(plan: Plan, folder: RunFolder) -> int:
     return count_rows([folder.input_rejections_path])
 
 
-def _finish(plan: Plan, folder: RunFolder, input_rejected: int, say: Callable[[str], None]) -> RunResult:
+def _finish(plan: Plan, folder: RunFolder, input_rejected: int, watch: Watch) -> RunResult:
     """Count, export, report; the manifest says `done` when all of it is on disk."""
     review = plan.review(folder)
     folder.write_manifest(folder.manifest().evolve(review=review))
-    say("writing the training data")
+    watch.tell("writing the training data")
     exports = plan.ending.export(folder)
     with open_journal(folder.journal_path) as journal:
         manifest = folder.manifest().evolve(
@@ -328,7 +333,7 @@ def _finish(plan: Plan, folder: RunFolder, input_rejected: int, say: Callable[[s
             finished_at=_now(),
             seconds=round(journal.counter("wall_seconds"), 3),
         )
-    say("writing the report")
+    watch.tell("writing the report")
     plan.ending.report(folder, manifest)
     folder.write_manifest(manifest)
     return RunResult(folder, manifest)

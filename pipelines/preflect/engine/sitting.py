@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from preflect.engine.afterwards import afterwards
@@ -17,7 +17,7 @@ from preflect.engine.plan import Phase, Plan, Wiring
 from preflect.engine.progress import Snapshot
 from preflect.engine.run_folder import RunFolder
 from preflect.engine.traffic import keep_traffic
-from preflect.errors import InterruptedRunError
+from preflect.errors import InterruptedRunError, RunError
 from preflect.schemas import ChatModelSpec, Rejection, Sample
 
 
@@ -44,6 +44,11 @@ class Sitting:
     publish: Callable[[Snapshot], None]
     share: Share = Share()
     """What this process carries of a phase that several share."""
+
+    def tell(self, snapshot: Snapshot) -> None:
+        """Publish the counts; that whoever watches has gone, or his disk is full, is no reason to end the run."""
+        with suppress(OSError):
+            self.publish(snapshot)
 
     def streamed(self, phase: Phase) -> Dataset:
         """What the phase's per-sample stages leave."""
@@ -131,12 +136,15 @@ class Tools:
         )
 
     def tick(self) -> None:
-        """Publish the counts, write losses down; close the gate if a stop was asked for."""
-        self.sitting.publish(self.meter.snapshot())
-        self.keep_losses()
-        self.budget.ease()
+        """Close the gate if a stop was asked for; write losses down, and publish the counts."""
         if self.sitting.stop_requested():
             self.gate.close(InterruptedRunError("stopped on request; calls in flight were waited for"))
+        try:
+            self.keep_losses()
+            self.budget.ease()
+        except RunError as reason:
+            self.gate.close(reason)
+        self.sitting.tell(self.meter.snapshot())
 
     def keep_losses(self) -> None:
         """Write down what was spent on requests without a usable reply, so that later sittings count it in."""
