@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -143,12 +144,16 @@ def test_a_journal_of_format_1_that_cannot_be_brought_up_to_date_stays_as_it_was
     connection.close()
 
 
-def test_a_database_of_something_else_is_left_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [0, 1, 2])
+def test_a_database_of_something_else_is_left_as_it_is(version: int, tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "j.sqlite")
     connection.execute("CREATE TABLE birds (name TEXT)")
+    connection.execute(f"PRAGMA user_version={version}")
     connection.close()
+    before = (tmp_path / "j.sqlite").read_bytes()
     with pytest.raises(RunError, match=r"j\.sqlite is a database of something else"):
         Journal(tmp_path / "j.sqlite")
+    assert (tmp_path / "j.sqlite").read_bytes() == before
 
 
 @pytest.mark.parametrize("text", ["", "short", LONG, "\N{BIRD}" * 300, "\0" * 300, os.urandom(600).hex()])
@@ -165,12 +170,22 @@ def test_a_text_that_would_not_shrink_stays_as_it_is() -> None:
     assert pack(dense) == dense
 
 
-def test_a_journal_of_a_later_format_is_refused(tmp_path: Path) -> None:
+def test_a_journal_of_a_later_format_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "j.sqlite")
     connection.execute("PRAGMA user_version=99")
     connection.close()
+    before = (tmp_path / "j.sqlite").read_bytes()
     with pytest.raises(RunError, match="format 99; this preflect reads 2"):
         Journal(tmp_path / "j.sqlite")
+    assert (tmp_path / "j.sqlite").read_bytes() == before
+
+
+def test_of_many_that_open_a_new_journal_at_once_none_takes_it_for_something_else(tmp_path: Path) -> None:
+    for number in range(10):
+        path = tmp_path / f"{number}.sqlite"
+        with ThreadPoolExecutor(6) as threads:
+            for journal in threads.map(Journal, [path] * 6):
+                journal.close()
 
 
 async def test_on_a_full_disk_a_call_and_a_counter_are_refused_by_the_journals_name(tmp_path: Path) -> None:

@@ -119,11 +119,13 @@ def connect(path: Path) -> sqlite3.Connection:
     """
     try:
         connection = _open(str(path))
+        # First, since the next line writes to the file.
+        _check_ours(connection, path)
         connection.execute("PRAGMA journal_mode=WAL")
         # FULL: a commit survives a power cut, not only the death of this process.
         connection.execute("PRAGMA synchronous=FULL")
         if _format(connection) != FORMAT_VERSION:
-            _bring_up_to_date(connection, path)
+            _bring_up_to_date(connection)
     except sqlite3.Error as error:
         raise RunError(f"cannot open the journal {path}: {error}") from error
     return connection
@@ -198,7 +200,18 @@ def _format(connection: sqlite3.Connection) -> int:
     return version
 
 
-def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
+def _check_ours(connection: sqlite3.Connection, path: Path) -> None:
+    with connection:
+        connection.execute("BEGIN")  # another process may be making it a journal just now
+        version = _format(connection)
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    if version > FORMAT_VERSION:
+        raise RunError(f"the journal {path} has format {version}; this preflect reads {FORMAT_VERSION}")
+    if tables if version == 0 else "calls" not in tables:
+        raise RunError(f"{path} is a database of something else, not a journal; name another file")
+
+
+def _bring_up_to_date(connection: sqlite3.Connection) -> None:
     """One transaction, so that a file is of one format at any moment, whatever dies meanwhile."""
     connection.create_function("pack", 1, pack, deterministic=True)
     with connection:
@@ -206,8 +219,6 @@ def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
         # Looked at again: another process may have done it while this one waited.
         match _format(connection):
             case 0:
-                if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-                    raise RunError(f"{path} is a database of something else, not a journal; name another file")
                 connection.execute(_CALLS)
                 connection.execute(_COUNTERS)
             case 1:
@@ -215,8 +226,6 @@ def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
                 connection.execute(_CALLS)
                 connection.execute(_FROM_FORMAT_1)
                 connection.execute("DROP TABLE calls_1")
-            case int(version) if version > FORMAT_VERSION:
-                raise RunError(f"the journal {path} has format {version}; this preflect reads {FORMAT_VERSION}")
             case _:
                 return
         connection.execute(f"PRAGMA user_version={FORMAT_VERSION}")
