@@ -33,11 +33,12 @@ def sole_use(live: Path, wait_s: float = 10.0) -> Generator[None]:
 
 def remove_held(live: Path) -> None:
     """Take the folder away while it's held: the lock last, so that nobody makes another one before all else is gone."""
-    for path in live.iterdir():
+    for path in live.glob("*"):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         elif path.name != "lock":
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink()
     shutil.rmtree(live, ignore_errors=True)
 
 
