@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 
@@ -31,10 +32,10 @@ def written_together(paths: Sequence[Path]) -> Generator[dict[Path, Path]]:
     What the block left unwritten is absent afterwards. Each file is whole at any moment. Only where the process is
     killed while the files take their places, which is after all is written, some are new and the others old.
     """
-    temporary = {path: path.with_name(f".{path.name}.tmp") for path in paths}
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with ExitStack() as folders:
+        temporary = {path: folders.enter_context(_temporary(path)) for path in paths}
         yield temporary
         filled = {path: written for path, written in temporary.items() if written.exists()}
         for written in filled.values():
@@ -46,9 +47,16 @@ def written_together(paths: Sequence[Path]) -> Generator[dict[Path, Path]]:
                 path.unlink(missing_ok=True)
         for folder in {path.parent for path in paths}:
             _make_durable(folder)
-    finally:
-        for written in temporary.values():
-            written.unlink(missing_ok=True)
+
+
+@contextmanager
+def _temporary(path: Path) -> Generator[Path]:
+    """A path in a folder of its own beside `path`.
+
+    Nobody else writes there, nor finds what a killed process left, and what SQLite puts beside a file goes with it.
+    """
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent) as folder:
+        yield Path(folder) / f"{path.name}.tmp"
 
 
 def _make_durable(path: Path) -> None:

@@ -107,7 +107,7 @@ async def ask_for_all(till: Till, path: Path, calls: int, timeout_s: float) -> t
         ) as models:
             asked = (models["teacher"].complete(request(number)) for number in range(calls))
             results = await asyncio.gather(*asked, return_exceptions=True)
-        journal.add_to_counter(LOST_USD, purse.take_lost_usd())
+        journal.add_to_counter(LOST_USD, purse.lost_usd)
         spent = journal.spent_usd()
     await runner.cleanup()
     return results, spent

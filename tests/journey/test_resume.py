@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from preflect.engine.run_folder import RunFolder
 
 from .conftest import Run, Simulator, WriteRecipe, command, contents
+from .endpoint import Endpoint, Reply, said, serving
 
 CONCURRENCY = 8
 
@@ -116,3 +118,36 @@ def test_a_run_at_work_is_not_entered_by_another_process(
         process.communicate(timeout=60)
     assert refused.returncode == 2
     assert f"process {process.pid} is at work on this run" in refused.stderr
+
+
+def test_a_budget_is_kept_by_the_endpoints_count_over_sittings_that_are_killed(
+    tmp_path: Path, write_recipe: WriteRecipe
+) -> None:
+    def answer(_: str) -> Reply:
+        return said("A robin.", after_s=0.1 + 0.05 * (len(endpoint.asked) % 4))
+
+    run, kills = tmp_path / "run", 2
+    with serving(Endpoint(answer)) as endpoint:
+        model = {"kind": "openai", "model": "m", "base_url": endpoint.base_url, "price": {"output": 1000}}
+        recipe = write_recipe(
+            input={"path": "preflect://seeds/instructions.jsonl", "limit": 80},
+            models={"teacher": {**model, "concurrency": 4, "max_tokens": 40}},
+            stages=[{"stage": "respond", "model": "teacher"}],
+            limits={"budget_usd": 1.0},
+        )
+        process = start(recipe, run)
+        for _ in range(kills):
+            asked = len(endpoint.asked)
+            while len(endpoint.asked) < asked + 10:
+                time.sleep(0.02)
+            process.kill()
+            process.wait()
+            process = subprocess.Popen(command("resume", run, "--quiet"), stderr=subprocess.DEVNULL)
+        assert process.wait(timeout=60) == 3
+    billed_usd = 0.02 * len(endpoint.asked)
+    manifest = RunFolder(run).manifest()
+    assert billed_usd <= manifest.cost_usd <= 1.0
+    # The budget is used up but for one call of at most 0.04 USD; at each kill four of them were in flight, and twice as
+    # many where all four had just been answered and nobody had read it.
+    assert manifest.cost_usd > 0.96
+    assert 0 < manifest.lost_usd < kills * 8 * 0.04 * 1.25

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from dataclasses import astuple
 from pathlib import Path
 
@@ -40,6 +42,17 @@ def fill(path: Path, calls: Iterable[StoredCall], *, simulated: bool = False) ->
         if simulated:
             journal.mark_simulated()
     return path
+
+
+@contextmanager
+def full_disk() -> Generator[None]:
+    """No file of this process can grow while the block runs."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 FORMAT_1 = """

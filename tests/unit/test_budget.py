@@ -114,7 +114,7 @@ def test_no_order_of_requests_passes_the_limit_and_none_waits_for_ever(requests:
     watched = Watched(limit)
     asyncio.run(watched.ask_all(requests))
     assert watched.budget.held_usd == 0
-    assert watched.budget.take_lost_usd() == watched.lost
+    assert watched.budget.lost_usd == watched.lost
     # Nothing is refused that had room: what was refused would still pass the limit.
     assert all(watched.budget.spent_usd + most > limit for most in watched.refused)
 
@@ -206,8 +206,9 @@ async def test_a_request_that_was_sent_and_never_answered_may_have_cost_all_of_i
     async with budget.hold(0.4) as held:
         held.sent()
     assert (budget.spent_usd, budget.held_usd) == (0.4, 0.0)
-    assert budget.take_lost_usd() == 0.4
-    assert budget.take_lost_usd() == 0.0
+    assert budget.lost_usd == 0.4
+    budget.forget_lost()
+    assert budget.lost_usd == 0.0
 
 
 async def test_a_thousand_calls_of_a_tenth_of_a_cent_fit_into_a_dollar() -> None:

@@ -6,12 +6,13 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
+from threading import Event
 
 import pytest
 from hypothesis import given, settings
@@ -19,13 +20,17 @@ from hypothesis import strategies as st
 
 from preflect.engine import Watch, resume, run
 from preflect.engine.dataset import BLOCK
+from preflect.engine.journal import open_journal
 from preflect.engine.local import LocalRunner
 from preflect.engine.lock import sole_use
 from preflect.engine.plan import Connected, Phase, Plan, Wiring
 from preflect.engine.progress import Snapshot
 from preflect.engine.run_folder import RunFolder
 from preflect.errors import CallError, InputError, InterruptedRunError, RunError, StoppedError
+from preflect.ports import Purse, Stage
 from preflect.schemas import ExportCounts, Instruction, Manifest, Message, Recipe, Rejection, ReviewCounts, Sample
+
+from .journals import full_disk
 
 ROWS = 2 * BLOCK + 30
 LIMITS = {"open_samples": 40, "max_rejected": 0.5}
@@ -294,6 +299,98 @@ def test_whatever_ends_a_run_is_written_down_and_comes_out_as_it_is(
     manifest = RunFolder(tmp_path / "run").manifest()
     assert (manifest.status, manifest.message) == (status, message)
     assert manifest.finished_at
+    assert resume(make_plan(), RunFolder(tmp_path / "run")).manifest.status == "done"
+
+
+def gone(_: object) -> None:
+    raise BrokenPipeError(32, "Broken pipe")
+
+
+def test_that_nobody_reads_what_a_run_tells_is_no_reason_to_end_it(tmp_path: Path) -> None:
+    assert run(make_plan(), tmp_path / "run", Watch(publish=gone, say=gone)).manifest.status == "done"
+
+
+def with_stage(stage: Callable[[Wiring], Stage]) -> Plan:
+    """The plan with this stage in its stream, and no other."""
+
+    @asynccontextmanager
+    async def connect(phase: Phase, wiring: Wiring) -> AsyncGenerator[Connected]:
+        yield Connected((stage(wiring),), None if phase.closing is None else Double(name="dedup", first_index=10_000))
+
+    return replace(make_plan(), connect=connect)
+
+
+def test_a_stop_is_heard_although_nobody_reads_what_the_run_tells(tmp_path: Path) -> None:
+    asked = Event()
+
+    def publish(snapshot: Snapshot) -> None:
+        if snapshot.finished:
+            asked.set()
+        gone(snapshot)
+
+    with pytest.raises(InterruptedRunError, match="stopped on request"):
+        run(
+            with_stage(lambda _: Rest(name="grade")),
+            tmp_path / "run",
+            Watch(stop_requested=asked.is_set, publish=publish),
+        )
+    assert RunFolder(tmp_path / "run").manifest().status == "stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rest:
+    """Takes a while."""
+
+    name: str
+
+    async def run(self, sample: Sample) -> Sample:
+        await asyncio.sleep(0.05)
+        return sample
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lose:
+    """Pays for the first sample and gets nothing, while the disk is full; soon after it is no more."""
+
+    name: str
+    purse: Purse
+
+    async def run(self, sample: Sample) -> Sample:
+        if sample.index == 0:
+            with full_disk():
+                async with self.purse.hold(0.25) as held:
+                    held.lose(0.25)
+                await asyncio.sleep(0.4)
+        await asyncio.sleep(0.05)
+        return sample
+
+
+def test_losses_that_cannot_be_written_down_end_the_run_and_are_not_forgotten(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(RunError, match="cannot write the journal"):
+        run(with_stage(lambda wiring: Lose(name="grade", purse=wiring.purse)), folder.path)
+    with open_journal(folder.journal_path) as journal:
+        assert journal.spent_usd() == 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fill:
+    """Finishes some samples, and is then told that the disk is full, which it is until `disk` is closed."""
+
+    name: str
+    disk: ExitStack
+
+    async def run(self, sample: Sample) -> Sample:
+        await asyncio.sleep(0.01)
+        if sample.index > 100:
+            self.disk.enter_context(full_disk())
+            raise RunError("cannot write the journal: the disk is full")
+        return sample
+
+
+def test_on_a_full_disk_the_first_failure_is_told_although_all_else_fails_as_well(tmp_path: Path) -> None:
+    with ExitStack() as disk, pytest.raises(RunError, match=r"^cannot write the journal: the disk is full$"):
+        run(with_stage(lambda _: Fill(name="grade", disk=disk)), tmp_path / "run")
     assert resume(make_plan(), RunFolder(tmp_path / "run")).manifest.status == "done"
 
 

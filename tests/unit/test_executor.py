@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -16,7 +16,15 @@ from hypothesis import strategies as st
 from preflect.engine.executor import Connect, Executor, Outcome
 from preflect.engine.gate import RunGate
 from preflect.engine.meter import Meter
-from preflect.errors import CallError, InterruptedRunError, RunError, TooManyRejectionsError
+from preflect.errors import (
+    CallError,
+    DataError,
+    InputError,
+    InterruptedRunError,
+    PreflectError,
+    RunError,
+    TooManyRejectionsError,
+)
 from preflect.ports import Dropped, Stage
 from preflect.schemas import Instruction, Message, Rejection, Sample
 
@@ -201,6 +209,34 @@ def test_a_broken_stage_fails_the_run_and_names_the_error() -> None:
         RunError, match=r"stage 'fail' broke on sample [0-9a-f]{20}: ZeroDivisionError: division by zero"
     ):
         run_all(executor(Fail(error=ZeroDivisionError("division by zero"))), 3)
+
+
+@pytest.mark.parametrize("error", [DataError("part-00001.parquet: damaged"), InputError("rows.jsonl:7: no JSON")])
+def test_a_sample_that_cannot_be_read_ends_the_stream_after_what_was_open(error: PreflectError) -> None:
+    def damaged() -> Iterator[tuple[int, Sample]]:
+        yield from enumerate(map(sample, range(5)))
+        raise error
+
+    finished: list[int] = []
+    runner = executor(Sleep(pause=lambda _: 0.1), Sleep(name="late"), open_samples=8)
+    with pytest.raises(type(error), match=str(error)), runner.stream(damaged()) as outcomes:
+        finished.extend(outcome.ordinal for outcome in outcomes)
+    assert sorted(finished) == [0, 1, 2, 3, 4]
+
+
+def test_whatever_else_breaks_the_reading_of_samples_is_named_and_waited_for_too() -> None:
+    def gone() -> Iterator[tuple[int, Sample]]:
+        yield 0, sample(0)
+        raise FileNotFoundError(2, "No such file or directory", "part-00001.parquet")
+
+    stage = Sleep(pause=lambda _: 0.1)
+    later = Sleep(name="late")
+    with (
+        pytest.raises(RunError, match=r"the next sample cannot be read: FileNotFoundError: .*part-00001\.parquet"),
+        executor(stage, later).stream(gone()) as outcomes,
+    ):
+        list(outcomes)
+    assert later.seen == [0]
 
 
 def test_a_reader_that_leaves_early_stops_the_work() -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import resource
 import signal
 import sqlite3
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from preflect.engine.journal import Journal, open_journal
 from preflect.engine.journal_file import pack, unpack
 from preflect.errors import RunError
 
-from .journals import LONG, call, write_format_1
+from .journals import LONG, call, full_disk, write_format_1
 
 
 async def test_a_recorded_call_is_found_again_after_reopening(tmp_path: Path) -> None:
@@ -142,12 +144,16 @@ def test_a_journal_of_format_1_that_cannot_be_brought_up_to_date_stays_as_it_was
     connection.close()
 
 
-def test_a_database_of_something_else_is_left_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [0, 1, 2])
+def test_a_database_of_something_else_is_left_as_it_is(version: int, tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "j.sqlite")
     connection.execute("CREATE TABLE birds (name TEXT)")
+    connection.execute(f"PRAGMA user_version={version}")
     connection.close()
+    before = (tmp_path / "j.sqlite").read_bytes()
     with pytest.raises(RunError, match=r"j\.sqlite is a database of something else"):
         Journal(tmp_path / "j.sqlite")
+    assert (tmp_path / "j.sqlite").read_bytes() == before
 
 
 @pytest.mark.parametrize("text", ["", "short", LONG, "\N{BIRD}" * 300, "\0" * 300, os.urandom(600).hex()])
@@ -164,9 +170,53 @@ def test_a_text_that_would_not_shrink_stays_as_it_is() -> None:
     assert pack(dense) == dense
 
 
-def test_a_journal_of_a_later_format_is_refused(tmp_path: Path) -> None:
+def test_a_journal_of_a_later_format_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "j.sqlite")
     connection.execute("PRAGMA user_version=99")
     connection.close()
+    before = (tmp_path / "j.sqlite").read_bytes()
     with pytest.raises(RunError, match="format 99; this preflect reads 2"):
         Journal(tmp_path / "j.sqlite")
+    assert (tmp_path / "j.sqlite").read_bytes() == before
+
+
+def test_of_many_that_open_a_new_journal_at_once_none_takes_it_for_something_else(tmp_path: Path) -> None:
+    for number in range(10):
+        path = tmp_path / f"{number}.sqlite"
+        with ThreadPoolExecutor(6) as threads:
+            for journal in threads.map(Journal, [path] * 6):
+                journal.close()
+
+
+async def test_on_a_full_disk_a_call_and_a_counter_are_refused_by_the_journals_name(tmp_path: Path) -> None:
+    with open_journal(tmp_path / "j.sqlite") as journal:
+        with full_disk():
+            with pytest.raises(RunError, match=r"cannot write the journal .*j\.sqlite"):
+                await journal.record(call("a"))
+            with pytest.raises(RunError, match=r"cannot write the journal .*j\.sqlite"):
+                journal.add_to_counter("wall_seconds", 1.5)
+        await journal.record(call("b"))
+        assert (journal.find("a"), journal.find("b")) == (None, call("b"))
+
+
+async def test_a_call_that_cannot_be_written_is_no_reason_to_wait_for_ever(tmp_path: Path) -> None:
+    with open_journal(tmp_path / "j.sqlite") as journal:
+        for broken in (replace(call("a"), served_by="half of a pair: \ud800"), replace(call("a"), prompt_tokens=2**70)):
+            with pytest.raises(RunError, match="cannot write the journal"):
+                await asyncio.wait_for(journal.record(broken), timeout=5)
+        await journal.record(call("b"))
+
+
+def test_a_journal_that_cannot_be_opened_twice_is_refused_at_once(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with open_journal(tmp_path / "j.sqlite"):
+        pass
+    free = os.open(tmp_path, os.O_RDONLY)
+    os.close(free)
+    # Room for the reader's three files, and for none of the writer's.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free + 3, hard))
+    try:
+        with pytest.raises(RunError, match="cannot open the journal"):
+            Journal(tmp_path / "j.sqlite")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -239,6 +241,111 @@ def test_an_import_that_is_killed_has_brought_all_or_nothing(tmp_path: Path) -> 
             except subprocess.TimeoutExpired:
                 process.kill()
         assert sum(group.calls for group in journal_stats(own).groups) in (1, 3001)
+
+
+MEANWHILE = """
+    import os, signal, sys
+    from pathlib import Path
+    from preflect.engine.journal_exchange import merge
+    from preflect.errors import InputError
+
+    source, other, new = map(Path, sys.argv[1:])
+    copied = []
+
+    def act(event, arguments):
+        # First the source is opened, then its copy, and then the copy again: now its calls become imported ones.
+        if event == "sqlite3.connect" and "new.sqlite" in str(arguments):
+            copied.append(arguments)
+            if len(copied) == 2:
+                {action}
+
+    sys.addaudithook(act)
+    try:
+        merge([source], new)
+    except InputError as error:
+        sys.exit(str(error))
+"""
+
+
+def import_while(action: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    """Import calls `a` and `b` into `new.sqlite`; when they are copied, the action happens."""
+    source, other = fill(tmp_path / "source.sqlite", CALLS), fill(tmp_path / "other.sqlite", [call("other")])
+    script = textwrap.dedent(MEANWHILE.format(action=action))
+    command = [sys.executable, "-c", script, source, other, tmp_path / "new.sqlite"]
+    return subprocess.run(command, check=False, capture_output=True, text=True)
+
+
+def test_calls_of_an_import_that_was_killed_are_not_in_the_next_ones_file(tmp_path: Path) -> None:
+    assert import_while("os.kill(os.getpid(), signal.SIGKILL)", tmp_path).returncode == -signal.SIGKILL
+    new = tmp_path / "new.sqlite"
+    export_calls(tmp_path / "other.sqlite", tmp_path / "other.parquet")
+    assert merge([tmp_path / "other.parquet"], new) == Merged(imported=1)
+    assert held(new, ["a", "other"]) == {"a": None, "other": call("other")}
+    with open_journal(new) as journal:
+        assert journal.spent_usd() == 0.0
+
+
+def test_a_journal_that_another_import_made_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    refused = import_while("merge([other], new)", tmp_path)
+    assert "new.sqlite was made by another process meanwhile; import into it again" in refused.stderr
+    assert held(tmp_path / "new.sqlite", ["a", "other"]) == {"a": None, "other": call("other")}
+
+
+KILLED_RECORDER = """
+    import asyncio, os, sys
+    from pathlib import Path
+    from preflect.engine.journal import Journal
+    from preflect.ports import StoredCall
+
+    async def main():
+        journal = Journal(Path(sys.argv[1]))
+        for i in range(5):
+            await journal.record(StoredCall(key=str(i), model="m", stage="s", sample_id="s", text="t", thinking=None,
+                finish_reason="stop", served_by="m", prompt_tokens=1, completion_tokens=1, cost_usd=0.0, latency_s=0.0))
+        os._exit(0)
+
+    asyncio.run(main())
+"""
+READ = """
+    import sys
+    from pathlib import Path
+    from preflect.engine.journal_stats import journal_stats
+    from preflect.errors import InputError
+
+    try:
+        print(sum(group.calls for group in journal_stats(Path(sys.argv[1])).groups))
+    except InputError as error:
+        print(error)
+"""
+
+
+def read_where_nothing_may_be_written(journal: Path) -> str:
+    """How many calls a process counts in it that sees its folder mounted read-only, or what it says."""
+    mount = 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1"'
+    if subprocess.run(["unshare", "-rm", "sh", "-c", mount, "sh", journal.parent], check=False).returncode:
+        pytest.skip("this user may not mount a folder")
+    script = f'{mount} && "$2" -c "$3" "$1/{journal.name}"'
+    words = ["unshare", "-rm", "sh", "-c", script, "sh", journal.parent, sys.executable, textwrap.dedent(READ)]
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_a_journal_is_read_whole_where_nothing_may_be_written(tmp_path: Path) -> None:
+    closed = fill(tmp_path / "closed.sqlite", CALLS)
+    assert read_where_nothing_may_be_written(closed) == "2"
+    killed = tmp_path / "killed.sqlite"
+    subprocess.run([sys.executable, "-c", textwrap.dedent(KILLED_RECORDER), killed], check=True)
+    assert killed.with_name("killed.sqlite-wal").stat().st_size
+    assert read_where_nothing_may_be_written(killed) == "5"
+    # As a copy has it that left out what is no data.
+    killed.with_name("killed.sqlite-shm").unlink()
+    said = read_where_nothing_may_be_written(killed)
+    assert (
+        "killed.sqlite: its last calls stand in killed.sqlite-wal, and SQLite reads that only where it may write"
+        in said
+    )
+    assert "copy both" in said
+    shutil.copytree(tmp_path, tmp_path / "copy")
+    assert sum(group.calls for group in journal_stats(tmp_path / "copy" / "killed.sqlite").groups) == 5
 
 
 def test_the_figures_of_a_journal_are_those_worked_by_hand(tmp_path: Path) -> None:

@@ -8,12 +8,13 @@ import textwrap
 import threading
 import time
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from preflect.engine.lock import is_held, shared_use, sole_use
+from preflect.engine.lock import is_held, remove_held, shared_use, sole_use
 from preflect.errors import InputError
 
 HOLDER = """
@@ -99,3 +100,47 @@ def test_of_many_that_begin_at_once_one_gets_the_run(tmp_path: Path) -> None:
         thread.join()
     assert most == [1]
     assert len(refused) == 7
+
+
+def test_who_waits_while_the_folder_is_taken_away_has_the_run_alone_all_the_same(tmp_path: Path) -> None:
+    live = tmp_path / ".live"
+    entered, leave = threading.Event(), threading.Event()
+
+    def wait_and_hold() -> None:
+        with sole_use(live, 5.0):
+            entered.set()
+            leave.wait(5.0)
+
+    with sole_use(live):
+        waiting = threading.Thread(target=wait_and_hold)
+        waiting.start()
+        time.sleep(0.2)
+        remove_held(live)
+        assert not live.exists()
+    assert entered.wait(5.0)
+    try:
+        assert is_held(live)
+        with pytest.raises(InputError, match="is at work on this run"), sole_use(live, 0.0):
+            pytest.fail("two sittings at once")
+    finally:
+        leave.set()
+        waiting.join()
+
+
+def test_however_often_the_folder_is_made_and_taken_away_one_has_it_at_a_time(tmp_path: Path) -> None:
+    live = tmp_path / ".live"
+    inside: list[int] = []
+    most: list[int] = []
+
+    def come_and_go(number: int) -> None:
+        for _ in range(20):
+            with sole_use(live, 30.0):
+                inside.append(number)
+                most.append(len(inside))
+                (live / "digests").mkdir()
+                inside.remove(number)
+                remove_held(live)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(come_and_go, range(4)))
+    assert most == [1] * 80

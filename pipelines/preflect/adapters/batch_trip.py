@@ -84,10 +84,11 @@ class Trip:
     async def _keep(self, calls: Sequence[StoredCall]) -> None:
         # A sitting that was killed may have kept some of them.
         new = [call for call in calls if self.means.journal.find(call.key) is None]
-        await asyncio.gather(*map(self.means.journal.record, new))
         for call in new:
-            # What was set aside for it is free again when its caller has the reply: for a moment both count.
+            # What was set aside for it is free again when its caller has the reply: for a moment both count. And it's
+            # said before the journal has it, so that at no moment the journal holds more than the budget knows of.
             async with self.means.purse.hold(0.0) as paid:
                 paid.settle(call.cost_usd)
+        await asyncio.gather(*map(self.means.journal.record, new))
         for call in calls:
             self.deliver(call)

@@ -82,7 +82,7 @@ def _follow(process: subprocess.Popen[bytes], files: LiveFiles, sitting: Sitting
         if ended or sitting.stop_requested():
             files.stop.touch()
         if snapshot := files.snapshot():
-            sitting.publish(snapshot)
+            sitting.tell(snapshot)
         ended_at = ended_at or (time.monotonic() if ended else None)
         if ended_at is not None and time.monotonic() > ended_at + GRACE_S:
             return

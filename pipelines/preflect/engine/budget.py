@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Final, Self
 
+from preflect.engine.watermark import Watermark
 from preflect.errors import BudgetError
 
 _PICO: Final = 10**12
@@ -17,12 +19,20 @@ class Budget:
 
     Spent and held together never pass the limit, as long as no request costs more than was set aside for it. While
     there is room nobody waits; without room all wait in the order in which they came.
+    Args: `reserve` is told ahead, where there is a limit, up to which sum in US dollars may be spent; it returns when
+    that is durable, and the sum is what a process that is killed may have spent at most.
     """
 
-    def __init__(self, limit_usd: float | None, spent_usd: float = 0.0) -> None:
+    def __init__(
+        self, limit_usd: float | None, spent_usd: float = 0.0, reserve: Callable[[float], None] | None = None
+    ) -> None:
         self._limit = None if limit_usd is None else _picodollars(limit_usd)
         self._spent = _picodollars(spent_usd)
         self._held = 0
+        self._sent = 0
+        self._line: Watermark | None = None
+        if self._limit is not None and reserve is not None:
+            self._line = Watermark(self._spent, self._limit, lambda line: reserve(line / _PICO))
         self._lost = 0
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
@@ -36,6 +46,11 @@ class Budget:
         """What is set aside for requests that are under way."""
         return self._held / _PICO
 
+    @property
+    def lost_usd(self) -> float:
+        """What of it went for requests without a usable reply, as far as it is to be written down: no call has it."""
+        return self._lost / _PICO
+
     def hold(self, most_usd: float) -> Held:
         """A block for one request: `most_usd` is set aside while it runs, once there's room for it.
 
@@ -43,10 +58,14 @@ class Budget:
         """
         return Held(self, _picodollars(most_usd))
 
-    def take_lost_usd(self) -> float:
-        """What was spent on requests without a usable reply since this was last asked: no journalled call has it."""
-        lost, self._lost = self._lost, 0
-        return lost / _PICO
+    def forget_lost(self) -> None:
+        """It is written down."""
+        self._lost = 0
+
+    def ease(self) -> None:
+        """To be called now and then: no more is to be reserved than needed."""
+        if self._line:
+            self._line.ease(self._spent, self._sent)
 
     async def set_aside(self, amount: int) -> None:
         """Return when the amount is held."""
@@ -66,12 +85,23 @@ class Budget:
             self.give_back(amount if turn.done() and not turn.cancelled() and not turn.exception() else 0)
             raise
 
-    def give_back(self, amount: int, *, spent: int = 0, lost: bool = False) -> None:
+    def send(self, amount: int) -> None:
+        """So much of what is held may be billed from now on."""
+        self._sent += amount
+        self._reserve()
+
+    def give_back(self, amount: int, *, sent: bool = False, spent: int = 0, lost: bool = False) -> None:
         """Of the held amount so much is spent, the rest is free again."""
         self._held -= amount
+        self._sent -= amount if sent else 0
         self._spent += spent
         self._lost += spent if lost else 0
         self._admit()
+        self._reserve()  # what a batch cost was never sent as one request
+
+    def _reserve(self) -> None:
+        if self._line:
+            self._line.cover(self._spent, self._sent)
 
     def _admit(self) -> None:
         """Hold for those who wait, first come first served; refuse the first if it can't even go alone."""
@@ -124,7 +154,9 @@ class Held:
 
     def sent(self) -> None:
         """From now on the request may be billed."""
-        self._sent = True
+        if self._open and not self._sent:
+            self._sent = True
+            self._budget.send(self._amount)
 
     def settle(self, cost_usd: float) -> None:
         """The request cost so much, and a call of the journal has it; 0 where it was refused."""
@@ -137,7 +169,7 @@ class Held:
     def _settle(self, spent: int, *, lost: bool = False) -> None:
         assert self._open, "what a request cost is said once, inside its block"
         self._open = False
-        self._budget.give_back(self._amount, spent=spent, lost=lost)
+        self._budget.give_back(self._amount, sent=self._sent, spent=spent, lost=lost)
 
 
 def _picodollars(usd: float) -> int:

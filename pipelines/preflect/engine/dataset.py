@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, Self
 
 from preflect.engine.executor import Outcome
+from preflect.errors import PreflectError
 from preflect.schemas import Rejection, Sample
 
 BLOCK: Final = 256
@@ -204,5 +205,7 @@ class BlockWriter:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             self.finish()
-        else:
+            return
+        # On a full disk this fails as well, and the first failure is the one to tell of; the journal has the calls.
+        with suppress(OSError, PreflectError):
             self.stop()

@@ -16,6 +16,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from dataclasses import dataclass
 from typing import Final
 
+from preflect.engine.afterwards import afterwards
 from preflect.engine.gate import RunGate
 from preflect.engine.losses import Losses
 from preflect.engine.meter import Meter
@@ -46,11 +47,11 @@ async def ticking(tick: Tick) -> AsyncGenerator[None]:
             await asyncio.sleep(TICK_S)
 
     beating = asyncio.create_task(beat())
-    try:
-        yield
-    finally:
-        beating.cancel()
-        tick()
+    with afterwards(tick):
+        try:
+            yield
+        finally:
+            beating.cancel()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +87,9 @@ class Executor:
     def stream(self, samples: Iterable[tuple[int, Sample]]) -> Generator[Iterator[Outcome]]:
         """An iterator over the outcomes in order of completion, while the event loop runs in a thread of its own.
 
-        Raises (while iterating): StoppedError when the gate was closed and all calls in flight have come back;
-        RunError when a stage broke. Leaving the block early stops the work.
+        Raises (while iterating, when all calls in flight have come back): StoppedError when the gate was closed;
+        RunError when a stage broke; DataError, or another of ours, when a sample cannot be read. Leaving the block
+        early stops the work.
         """
         exchange = _Exchange()
         with ThreadPoolExecutor(1, thread_name_prefix="preflect-executor") as thread:
@@ -116,17 +118,18 @@ class Executor:
             exchange.close()
 
     async def _work(self, samples: Iterator[tuple[int, Sample]], stages: Sequence[Stage], exchange: _Exchange) -> None:
-        for ordinal, sample in samples:
+        while self._gate.closed_by is None:
             try:
-                outcome = await self._through(ordinal, sample, stages)
+                drawn = _next(samples)
+                if drawn is None:
+                    return
+                outcome = await self._through(*drawn, stages)
                 await exchange.put(outcome)
                 self._meter.closed(rejected=outcome.rejection is not None)
                 self._losses.add(outcome.sample, outcome.rejection)
-            except (StoppedError, RunError) as reason:
+            except PreflectError as reason:
                 # Calls in flight come back all the same: they are paid for.
                 self._gate.close(reason)
-            if self._gate.closed_by:
-                return
 
     async def _through(self, ordinal: int, sample: Sample, stages: Sequence[Stage]) -> Outcome:
         for stage in stages:
@@ -152,6 +155,16 @@ class Executor:
             ) from error
         self._meter.left(stage.name, time.monotonic() - since, rejected=not isinstance(result, Sample))
         return Dropped(result, sample) if isinstance(result, Rejection) else result
+
+
+def _next(samples: Iterator[tuple[int, Sample]]) -> tuple[int, Sample] | None:
+    """The next sample with its place; None when there is none. Raises: PreflectError when it cannot be read."""
+    try:
+        return next(samples, None)
+    except PreflectError:
+        raise
+    except Exception as error:
+        raise RunError(f"the next sample cannot be read: {type(error).__name__}: {error}") from error
 
 
 def _raise_failure(work: Future[None]) -> None:

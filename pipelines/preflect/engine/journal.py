@@ -21,6 +21,8 @@ GATHER_S: Final = 0.005
 """How long a finished call waits for others to be committed with it: a commit takes the CPU of some fifteen calls."""
 LOST_USD: Final = "lost_usd"
 """Counter of what was spent on requests without a usable reply: no call has it."""
+_RESERVED_USD: Final = "reserved_usd"
+"""Counter of the sum that may be spent by now, while a sitting with a budget is at work."""
 _CACHE_KIB: Final = 16_384
 """Room for the keys of half a million calls: they are looked up in no order."""
 
@@ -53,7 +55,9 @@ class Journal:
         self._recorded: set[str] | None = set() if empty else None
         """All keys there are, where the file was empty: so most look-ups wait neither for SQLite nor for a thread."""
         self._pending: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
-        self._writer = threading.Thread(target=self._write, name="preflect-journal", daemon=True)
+        # Opened here: where that fails, nobody waits for a thread that is not there.
+        writing = connect(path)
+        self._writer = threading.Thread(target=self._write, args=(writing,), name="preflect-journal", daemon=True)
         self._writer.start()
 
     def find(self, key: str) -> StoredCall | None:
@@ -72,8 +76,7 @@ class Journal:
         if self._recorded is not None:
             self._recorded.add(call.key)
 
-    def _write(self) -> None:
-        connection = connect(self._path)
+    def _write(self, connection: sqlite3.Connection) -> None:
         closing = False
         while not closing:
             waiting = [self._pending.get()]
@@ -88,14 +91,21 @@ class Journal:
     def _commit(self, connection: sqlite3.Connection, batch: list[_Pending]) -> None:
         failure = None
         try:
-            with connection:
+            with self._faults_named(), connection:
                 connection.execute("BEGIN")
                 connection.executemany(INSERT, [pending.row for pending in batch])
-        except (sqlite3.Error, OverflowError) as error:
-            failure = RunError(f"cannot write the journal {self._path}: {error}")
+        except RunError as error:
+            failure = error
         for loop in {pending.loop for pending in batch}:
             with suppress(RuntimeError):  # the loop has ended: nobody waits for word, and the calls are kept
                 loop.call_soon_threadsafe(_settle, [pending for pending in batch if pending.loop is loop], failure)
+
+    @contextmanager
+    def _faults_named(self) -> Generator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
+            raise RunError(f"cannot write the journal {self._path}: {error}") from error
 
     def counts(self) -> tuple[CallCounts, ...]:
         """What all calls made here add up to, by stage and model; imported ones were made elsewhere."""
@@ -109,11 +119,33 @@ class Journal:
         return of_calls + self.counter(LOST_USD)
 
     def add_to_counter(self, name: str, amount: float) -> None:
-        """Add to a number that outlives this sitting."""
-        self._reader.execute(
+        """Add to a number that outlives this sitting. Raises: RunError."""
+        self._change(
             "INSERT INTO counters VALUES (?, ?) ON CONFLICT(name) DO UPDATE SET value = value + excluded.value",
-            (name, amount),
+            name,
+            amount,
         )
+
+    def reserve(self, usd: float) -> None:
+        """Return when it's durable that so much may be spent by now, earlier sittings included. Raises: RunError."""
+        self._change("INSERT OR REPLACE INTO counters VALUES (?, ?)", _RESERVED_USD, usd)
+
+    def release(self) -> None:
+        """Nothing is under way any more: all that was spent is written down. Raises: RunError."""
+        self._change("DELETE FROM counters WHERE name = ?", _RESERVED_USD)
+
+    def lose_reserved(self) -> None:
+        """Count as lost what a sitting that was killed may have spent, and could not write down. Raises: RunError."""
+        with self._faults_named(), self._reader:
+            self._reader.execute("BEGIN IMMEDIATE")
+            unknown = self.counter(_RESERVED_USD) - self.spent_usd()
+            if unknown > 0:
+                self.add_to_counter(LOST_USD, unknown)
+            self.release()
+
+    def _change(self, statement: str, *values: str | float) -> None:
+        with self._faults_named():
+            self._reader.execute(statement, values)
 
     def counter(self, name: str) -> float:
         """The number kept under this name; 0 if there is none."""

@@ -6,7 +6,6 @@ The file is Parquet with one row a call, in the order in which they became durab
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -29,7 +28,7 @@ from preflect.engine.journal_file import (
     unpack,
     unpacked,
 )
-from preflect.engine.lock import is_held, sole_use
+from preflect.engine.lock import is_held, remove_held, sole_use
 from preflect.engine.run_folder import RunFolder, find_run
 from preflect.engine.storage import read_schema, read_tables, write_table
 from preflect.errors import InputError, RunError
@@ -88,14 +87,21 @@ def merge(sources: Sequence[Path], into: Path) -> Merged:
     """
     if into.exists():
         return _merge(sources, into)
-    first, *others = sources
     with atomic_write(into) as temporary:
-        if _is_exported(first):
-            return _merge([first, *others], temporary)
-        copied = _copy(first, temporary)
-        merged = _merge(others, temporary)
-        merged.imported += copied
-        return merged
+        merged = _merge_anew(sources, temporary)
+        if into.exists():
+            raise InputError(f"{into} was made by another process meanwhile; import into it again")
+    return merged
+
+
+def _merge_anew(sources: Sequence[Path], into: Path) -> Merged:
+    first, *others = sources
+    if _is_exported(first):
+        return _merge(sources, into)
+    copied = _copy(first, into)
+    merged = _merge(others, into)
+    merged.imported += copied
+    return merged
 
 
 def _copy(source: Path, to: Path) -> int:
@@ -131,7 +137,7 @@ def _import_into_run(folder: RunFolder, sources: Sequence[Path]) -> Merged:
         raise InputError(f"{folder.journal_path} is in use, a run is at work in {folder.path}; wait for it or stop it")
     with sole_use(folder.live_path, wait_s=0.0):
         merged = merge(sources, folder.journal_path)
-        shutil.rmtree(folder.live_path, ignore_errors=True)
+        remove_held(folder.live_path)
     return merged
 
 

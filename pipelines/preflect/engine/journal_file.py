@@ -119,11 +119,13 @@ def connect(path: Path) -> sqlite3.Connection:
     """
     try:
         connection = _open(str(path))
+        # First, since the next line writes to the file.
+        _check_ours(connection, path)
         connection.execute("PRAGMA journal_mode=WAL")
         # FULL: a commit survives a power cut, not only the death of this process.
         connection.execute("PRAGMA synchronous=FULL")
         if _format(connection) != FORMAT_VERSION:
-            _bring_up_to_date(connection, path)
+            _bring_up_to_date(connection)
     except sqlite3.Error as error:
         raise RunError(f"cannot open the journal {path}: {error}") from error
     return connection
@@ -149,20 +151,32 @@ def is_simulated(connection: sqlite3.Connection) -> bool:
 def reading(path: Path) -> Generator[sqlite3.Connection]:
     """The journal at `path` as it is at this moment, of whichever format, with its calls in the view `listed`.
 
-    Raises: InputError when it is no journal, damaged, or of a later format.
+    Raises: InputError when it is no journal, damaged, or of a later format, or cannot be read where it lies.
     """
-    with faults_named(path):
-        # SQLite writes beside a journal even to read it; where that is not allowed, nobody else writes there either.
-        still = "" if os.access(path.parent, os.W_OK) else "&immutable=1"
-        address = f"{path.absolute().as_uri()}?mode=ro{still}"
-        with closing(_open(address, uri=True)) as connection:
-            connection.execute("BEGIN")
-            version = _format(connection)
-            if version not in _VIEWS:
-                raise InputError(f"{path}: not a journal, or of a later format ({version}) than {FORMAT_VERSION}")
-            connection.execute(f"CREATE TEMP VIEW listed AS SELECT {_VIEWS[version]} FROM calls")  # noqa: S608
-            connection.execute(f"SELECT {LISTED}, imported FROM listed LIMIT 0")  # noqa: S608
-            yield connection
+    with faults_named(path), closing(_open(_address(path), uri=True)) as connection:
+        connection.execute("BEGIN")
+        version = _format(connection)
+        if version not in _VIEWS:
+            raise InputError(f"{path}: not a journal, or of a later format ({version}) than {FORMAT_VERSION}")
+        connection.execute(f"CREATE TEMP VIEW listed AS SELECT {_VIEWS[version]} FROM calls")  # noqa: S608
+        connection.execute(f"SELECT {LISTED}, imported FROM listed LIMIT 0")  # noqa: S608
+        yield connection
+
+
+def _address(path: Path) -> str:
+    """The journal as SQLite is to open it for reading: it writes beside a journal even then, where it may."""
+    address = f"{path.absolute().as_uri()}?mode=ro"
+    if os.access(path.parent, os.W_OK):
+        return address
+    log, index = (path.with_name(f"{path.name}{suffix}") for suffix in ("-wal", "-shm"))
+    if not log.exists() or not log.stat().st_size:
+        return f"{address}&immutable=1"  # which is blind to the log
+    if not index.exists():
+        raise InputError(
+            f"{path}: its last calls stand in {log.name}, and SQLite reads that only where it may write; copy both to "
+            "such a folder"
+        )
+    return address
 
 
 @contextmanager
@@ -186,7 +200,18 @@ def _format(connection: sqlite3.Connection) -> int:
     return version
 
 
-def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
+def _check_ours(connection: sqlite3.Connection, path: Path) -> None:
+    with connection:
+        connection.execute("BEGIN")  # another process may be making it a journal just now
+        version = _format(connection)
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    if version > FORMAT_VERSION:
+        raise RunError(f"the journal {path} has format {version}; this preflect reads {FORMAT_VERSION}")
+    if tables if version == 0 else "calls" not in tables:
+        raise RunError(f"{path} is a database of something else, not a journal; name another file")
+
+
+def _bring_up_to_date(connection: sqlite3.Connection) -> None:
     """One transaction, so that a file is of one format at any moment, whatever dies meanwhile."""
     connection.create_function("pack", 1, pack, deterministic=True)
     with connection:
@@ -194,8 +219,6 @@ def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
         # Looked at again: another process may have done it while this one waited.
         match _format(connection):
             case 0:
-                if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-                    raise RunError(f"{path} is a database of something else, not a journal; name another file")
                 connection.execute(_CALLS)
                 connection.execute(_COUNTERS)
             case 1:
@@ -203,8 +226,6 @@ def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
                 connection.execute(_CALLS)
                 connection.execute(_FROM_FORMAT_1)
                 connection.execute("DROP TABLE calls_1")
-            case int(version) if version > FORMAT_VERSION:
-                raise RunError(f"the journal {path} has format {version}; this preflect reads {FORMAT_VERSION}")
             case _:
                 return
         connection.execute(f"PRAGMA user_version={FORMAT_VERSION}")

@@ -11,7 +11,7 @@ import orjson
 from pydantic import BaseModel, TypeAdapter
 
 from preflect.engine.dataset import blocks_in, parts_in
-from preflect.engine.lock import sole_use
+from preflect.engine.lock import remove_held, sole_use
 from preflect.engine.plan import Phase, split_phases
 from preflect.engine.run_folder import RunFolder
 from preflect.engine.so_far import check_done
@@ -127,7 +127,7 @@ def alone(run: RunFolder) -> Generator[ReviewFolder]:
     with sole_use(run.live_path):
         run.forget_digests()
         yield ReviewFolder(run)
-        shutil.rmtree(run.live_path, ignore_errors=True)
+        remove_held(run.live_path)
 
 
 def in_order(answers: Iterable[ReviewAnswer]) -> list[ReviewAnswer]:

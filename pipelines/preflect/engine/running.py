@@ -14,10 +14,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Final, Literal
 
+from preflect.engine.afterwards import afterwards
 from preflect.engine.batches import BatchNotes
 from preflect.engine.counts import count_stages
 from preflect.engine.journal import LOST_USD, open_journal
-from preflect.engine.lock import sole_use
+from preflect.engine.lock import remove_held, sole_use
 from preflect.engine.losses import Losses, StageLosses
 from preflect.engine.plan import Phase, Plan, calls_of
 from preflect.engine.progress import Snapshot
@@ -73,6 +74,11 @@ class Watch:
     """Given the counts some ten times a second, from another thread."""
     say: Callable[[str], None] = _ignore
     """Told in words what the run does where there is nothing to count."""
+
+    def tell(self, what: str) -> None:
+        """Say it; that nobody can hear it is no reason to end the run."""
+        with suppress(OSError):
+            self.say(what)
 
 
 def run(plan: Plan, path: Path | None = None, watch: Watch | None = None) -> RunResult:
@@ -188,8 +194,8 @@ def _to_the_end(plan: Plan, folder: RunFolder, watch: Watch) -> RunResult:
             _carry_phases(plan, folder, watch, endpoints)
             rejected = _gather_rejections(plan, folder)
             _judge_losses(plan, folder)
-        result = _finish(plan, folder, rejected, watch.say)
-    shutil.rmtree(folder.live_path, ignore_errors=True)
+        result = _finish(plan, folder, rejected, watch)
+    remove_held(folder.live_path)
     return result
 
 
@@ -215,11 +221,13 @@ def _judge_losses(plan: Plan, folder: RunFolder) -> None:
 @contextmanager
 def _timed(folder: RunFolder) -> Generator[None]:
     since = time.monotonic()
-    try:
-        yield
-    finally:
+
+    def keep_time() -> None:
         with open_journal(folder.journal_path) as journal:
             journal.add_to_counter("wall_seconds", time.monotonic() - since)
+
+    with afterwards(keep_time):
+        yield
 
 
 @contextmanager
@@ -306,11 +314,11 @@ def _gather_rejections(plan: Plan, folder: RunFolder) -> int:
     return count_rows([folder.input_rejections_path])
 
 
-def _finish(plan: Plan, folder: RunFolder, input_rejected: int, say: Callable[[str], None]) -> RunResult:
+def _finish(plan: Plan, folder: RunFolder, input_rejected: int, watch: Watch) -> RunResult:
     """Count, export, report; the manifest says `done` when all of it is on disk."""
     review = plan.review(folder)
     folder.write_manifest(folder.manifest().evolve(review=review))
-    say("writing the training data")
+    watch.tell("writing the training data")
     exports = plan.ending.export(folder, review)
     with open_journal(folder.journal_path) as journal:
         manifest = folder.manifest().evolve(
@@ -325,7 +333,7 @@ def _finish(plan: Plan, folder: RunFolder, input_rejected: int, say: Callable[[s
             finished_at=_now(),
             seconds=round(journal.counter("wall_seconds"), 3),
         )
-    say("writing the report")
+    watch.tell("writing the report")
     plan.ending.report(folder, manifest)
     folder.write_manifest(manifest)
     return RunResult(folder, manifest)

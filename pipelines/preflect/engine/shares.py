@@ -71,7 +71,7 @@ def _follow(processes: Sequence[subprocess.Popen[bytes]], files: LiveFiles, sitt
         if files.outcome.exists() or any(process.poll() for process in processes) or sitting.stop_requested():
             files.stop.touch()
         if snapshot := files.snapshot():
-            sitting.publish(snapshot)
+            sitting.tell(snapshot)
         time.sleep(POLL_S)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from preflect.engine.afterwards import afterwards
 from preflect.engine.batches import BatchNotes
 from preflect.engine.budget import Budget
 from preflect.engine.dataset import Dataset
@@ -16,7 +17,7 @@ from preflect.engine.plan import Phase, Plan, Wiring
 from preflect.engine.progress import Snapshot
 from preflect.engine.run_folder import RunFolder
 from preflect.engine.traffic import keep_traffic
-from preflect.errors import InterruptedRunError
+from preflect.errors import InterruptedRunError, RunError
 from preflect.schemas import ChatModelSpec, Rejection, Sample
 
 
@@ -43,6 +44,11 @@ class Sitting:
     publish: Callable[[Snapshot], None]
     share: Share = Share()
     """What this process carries of a phase that several share."""
+
+    def tell(self, snapshot: Snapshot) -> None:
+        """Publish the counts; that whoever watches has gone, or his disk is full, is no reason to end the run."""
+        with suppress(OSError):
+            self.publish(snapshot)
 
     def streamed(self, phase: Phase) -> Dataset:
         """What the phase's per-sample stages leave."""
@@ -93,20 +99,16 @@ class Sitting:
         """Journal, money, gate and counts, open while the block runs."""
         limits = self.plan.recipe.limits
         with open_journal(self.folder.journal_path) as journal:
-            budget = Budget(limits.budget_usd, journal.spent_usd())
+            journal.lose_reserved()
+            budget = Budget(limits.budget_usd, journal.spent_usd(), journal.reserve)
             meter = Meter(total)
             models = self.plan.recipe.models
             meter.expect(self.plan.names, [name for name in models if isinstance(models[name], ChatModelSpec)])
             if self.plan.simulated:
                 journal.mark_simulated()
             tools = Tools(sitting=self, journal=journal, budget=budget, gate=RunGate(), meter=meter)
-            try:
+            with afterwards(tools.keep_counts):
                 yield tools
-            finally:
-                tools.keep_losses()
-                for stage, seconds in meter.stage_seconds().items():
-                    journal.add_to_counter(f"stage_seconds:{stage}", seconds)
-                keep_traffic(journal, meter.snapshot())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,13 +136,26 @@ class Tools:
         )
 
     def tick(self) -> None:
-        """Publish the counts, write losses down; close the gate if a stop was asked for."""
-        self.sitting.publish(self.meter.snapshot())
-        self.keep_losses()
+        """Close the gate if a stop was asked for; write losses down, and publish the counts."""
         if self.sitting.stop_requested():
             self.gate.close(InterruptedRunError("stopped on request; calls in flight were waited for"))
+        try:
+            self.keep_losses()
+            self.budget.ease()
+        except RunError as reason:
+            self.gate.close(reason)
+        self.sitting.tell(self.meter.snapshot())
 
     def keep_losses(self) -> None:
         """Write down what was spent on requests without a usable reply, so that later sittings count it in."""
-        if lost_usd := self.budget.take_lost_usd():
+        if lost_usd := self.budget.lost_usd:
             self.journal.add_to_counter(LOST_USD, lost_usd)
+            self.budget.forget_lost()
+
+    def keep_counts(self) -> None:
+        """Write down what is to be known of this work when it's over."""
+        self.keep_losses()
+        self.journal.release()
+        for stage, seconds in self.meter.stage_seconds().items():
+            self.journal.add_to_counter(f"stage_seconds:{stage}", seconds)
+        keep_traffic(self.journal, self.meter.snapshot())

@@ -13,7 +13,7 @@ from polars.io.plugins import register_io_source
 from pydantic import BaseModel, ValidationError
 
 from preflect.engine.columns import row_to_json, table_of, table_schema
-from preflect.errors import DataError
+from preflect.errors import DataError, RunError
 from preflect.files import atomic_write
 from preflect.schemas import Rejection, Sample
 
@@ -102,7 +102,10 @@ def write_table(
     to_table: Callable[[list[T]], pl.DataFrame],
     row_group: int = ROW_GROUP,
 ) -> None:
-    """Write one Parquet file, whole or not at all, from as many items at a time as a row group has."""
+    """Write one Parquet file, whole or not at all, from as many items at a time as a row group has.
+
+    Raises: RunError when it cannot be written.
+    """
 
     def tables(
         _columns: list[str] | None, _predicate: pl.Expr | None, _rows: int | None, _size: int | None
@@ -111,7 +114,10 @@ def write_table(
 
     with atomic_write(path) as temporary:
         # Streamed table by table: a whole run's rejections need not fit in memory.
-        register_io_source(tables, schema=schema).sink_parquet(temporary, row_group_size=row_group)
+        try:
+            register_io_source(tables, schema=schema).sink_parquet(temporary, row_group_size=row_group)
+        except pl.exceptions.ComputeError as error:
+            raise RunError(f"cannot write {path}: {error}") from error
 
 
 def read_schema(path: Path) -> pl.Schema:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -13,7 +12,7 @@ import orjson
 from pydantic import JsonValue
 
 from preflect.adapters.score_table import check_table_path, write_table
-from preflect.engine.lock import sole_use
+from preflect.engine.lock import remove_held, sole_use
 from preflect.errors import InputError
 from preflect.recipes.score import SCORE_SCHEMA, PairScores
 
@@ -52,7 +51,7 @@ class ScoreFile:
 
     def remove(self) -> None:
         """What was to be made of the rows is made."""
-        shutil.rmtree(self.folder)
+        remove_held(self.folder)
 
 
 def partial_folder(out: Path) -> Path:
