@@ -20,6 +20,9 @@ METRIC_OF: Final[dict[FilterName, ScoreMetric]] = {
     "superfiltering_d": "ifd_ppl",
 }
 
+MUST_BE_BELOW: Final = 1.0
+"""There the instruction helps; on which side of it a score lies is known exactly."""
+
 
 @dataclass(frozen=True, slots=True)
 class Left:
@@ -41,7 +44,8 @@ class Filter:
 
     by: FilterName
     keep: float
-    """Share of all rows that came in; fewer are kept where fewer are below 1."""
+    """Share of all rows that came in; fewer are kept where fewer are below 1. Around the last one kept, a student in
+    half precision may take one row for another: its scores are exact near 1 only."""
     pool: float = 0.2
     """Share of all rows that `superfiltering_d` chooses from."""
     embedder: Embedder
@@ -55,8 +59,8 @@ class Filter:
         metric, rows = METRIC_OF[self.by], len(scores)
         kept = _share(self.keep, rows)
         pool = max(_share(self.pool, rows), kept) if self.by == "superfiltering_d" else kept
-        below = [(-score, row) for row, score in enumerate(scores) if not isinstance(score, str) and score < 1]
-        top = [row for _, row in sorted(below)[:pool]]
+        scored = [(-score, row) for row, score in enumerate(scores) if not isinstance(score, str)]
+        top = [row for negative, row in sorted(scored) if -negative < MUST_BE_BELOW][:pool]
         chosen = {*(self._diverse(top, kept, texts_of) if self.by == "superfiltering_d" else top)}
         within = {*top}
 
@@ -65,7 +69,7 @@ class Filter:
                 return None
             if isinstance(score, str):
                 return Left("unscorable", score)
-            if score >= 1:
+            if score >= MUST_BE_BELOW:
                 return Left("not_below_one", f"{metric} {score:.4f}; it must be below 1")
             if row in within:
                 return Left("not_diverse", f"{metric} {score:.4f}; {kept} others stand for the {len(top)} highest")

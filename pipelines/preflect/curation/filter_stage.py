@@ -8,7 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import chain
 
-from preflect.curation.choice import METRIC_OF, Filter, Left
+from preflect.curation.choice import METRIC_OF, MUST_BE_BELOW, Filter, Left
 from preflect.ports import Dropped, Student
 from preflect.schemas import Rejection, Sample
 from preflect.scoring import conversation_text, score_pair
@@ -49,7 +49,9 @@ class FilterSamples:
         pair, known = (sample.instruction, sample.response), sample.scores
         # The first one's scores last: what comes later goes by the newest.
         students = (*(voter.student for voter in reversed(self.others)), self.student)
-        found = await asyncio.gather(*(score_pair(one, *pair, "forward", known=known) for one in students))
+        found = await asyncio.gather(
+            *(score_pair(one, *pair, "forward", known=known, threshold=MUST_BE_BELOW) for one in students)
+        )
         return with_new_scores(sample, *chain(*found))
 
     def _score(self, sample: Sample, student: Student) -> float | str:
