@@ -139,8 +139,14 @@ def test_a_place_that_no_table_can_have_is_refused_before_the_work(name: str, me
         check_table_path(Path(name))
 
 
+def test_a_folder_is_no_table(tmp_path: Path) -> None:
+    (tmp_path / "scores.parquet").mkdir()
+    with pytest.raises(InputError, match=r"scores\.parquet: is a folder; name a file, in it or elsewhere"):
+        check_table_path(tmp_path / "scores.parquet")
+
+
 def test_a_table_that_cannot_be_written_is_the_users_affair(tmp_path: Path) -> None:
-    (tmp_path / "scores.csv").mkdir()
+    (tmp_path / ".scores.csv.tmp").mkdir()
     with pytest.raises(InputError, match="cannot be written"):
         write_table([], SCORE_SCHEMA, tmp_path / "scores.csv")
 

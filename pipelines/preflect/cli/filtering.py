@@ -48,15 +48,15 @@ def filter_rows(
     Rows are kept as they are. Beside them, in NAME.rejected.jsonl, stands why each other row is not. A killed or
     stopped command goes on where it was when it is given again.
     """
-    from preflect.adapters.score_table import check_table_path
     from preflect.cli.score_work import prepared
     from preflect.curation.choice import Filter
+    from preflect.recipes.filter_rows import check_out
     from preflect.recipes.students import build_embedder, parse_student
 
-    check_table_path(out)
     spec = parse_student(student, template=template, dtype=dtype, max_length=max_length)
     rows = dataset_spec(path, column or (), limit)
     shares = _share("--keep", keep), _share("--pool", pool)
+    check_out(rows, out)
     chosen = Filter(by=by, keep=shares[0], pool=shares[1], embedder=build_embedder(embeddings))
     with progress_shown(quiet=quiet or as_json) as publish:
         document = _filtered(prepared(rows, [spec], publish), chosen, out)
@@ -77,9 +77,8 @@ def _filtered(work: ScoreWork, chosen: Filter, out: Path) -> dict[str, Any]:
     from preflect.cli.score_work import going_on_after
     from preflect.recipes.filter_rows import filter_rows as written
 
-    with going_on_after(out), work.kept(out) as (file, tally):
+    with going_on_after(out), work.kept(out) as (file, tally), file.made_use_of():
         made = written(work.rows, file.read(), chosen, out)
-        file.remove()
     return {"by": chosen.by, "student": tally.document()["student"], **asdict(made)}
 
 

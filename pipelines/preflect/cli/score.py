@@ -60,14 +60,17 @@ def score(
     With --calibrate only a sample is scored, as it is and with its responses shuffled: what the student doesn't tell
     apart there it won't tell apart elsewhere.
     """
+    from preflect.adapters.input_sources import check_not_read
     from preflect.adapters.score_table import check_table_path
     from preflect.cli.score_work import prepared
     from preflect.recipes.students import parse_student
 
     if out and calibrate:
         raise InputError("--calibrate scores a sample and writes no file; leave --out out, or --calibrate")
+    rows = dataset_spec(path, column or (), limit)
     if out:
         check_table_path(out)
+        check_not_read(path, out)
     specs = [
         parse_student(
             one,
@@ -79,7 +82,6 @@ def score(
         )
         for one in dict.fromkeys(student or ["ppm"])
     ]
-    rows = dataset_spec(path, column or (), limit)
     with progress_shown(quiet=quiet or as_json) as publish:
         work = prepared(rows, specs, publish)
         say = _calibrated(work, pairs, seed, as_json=as_json) if calibrate else _carried_out(work, out, as_json=as_json)

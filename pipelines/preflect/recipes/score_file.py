@@ -47,11 +47,19 @@ class ScoreFile:
 
     def write_to(self, out: Path) -> None:
         """Make the table of all rows, whole or not at all; then nothing is left of the folder."""
-        write_table(map(asdict, self.read()), SCORE_SCHEMA, out)
-        self.remove()
+        with self.made_use_of():
+            write_table(map(asdict, self.read()), SCORE_SCHEMA, out)
 
-    def remove(self) -> None:
-        """What was to be made of the rows is made."""
+    @contextmanager
+    def made_use_of(self) -> Generator[None]:
+        """The block makes of the rows what they are for. Raises: InputError: it failed, and they are still there."""
+        try:
+            yield
+        except InputError as error:
+            kept = (
+                f"{self.folder} holds the scores: the same command takes them, or --out X where it is named X.partial"
+            )
+            raise InputError(f"{error}; {kept}") from error
         shutil.rmtree(self.folder)
 
 
