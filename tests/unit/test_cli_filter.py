@@ -67,7 +67,10 @@ def test_the_same_command_keeps_the_same_rows(rows: list[dict[str, object]], cap
         (["--keep", "ten"], "--keep ten: write a share above nought and up to all, such as 10% or 0.1"),
         (["--pool", "0%"], "--pool 0%: write a share"),
         (["--keep", "110%"], "--keep 110%: write a share"),
-        (["--embeddings", "glove"], "embeddings 'glove' are not one of hashed, transformers:FOLDER"),
+        (
+            ["--by", "superfiltering_d", "--embeddings", "glove"],
+            "embeddings 'glove' are not one of hashed, transformers:FOLDER",
+        ),
         (["--student", "gpt2"], "student 'gpt2' is not one of ppm"),
     ],
 )
@@ -86,6 +89,11 @@ def test_the_dataset_is_never_written_over(rows: list[dict[str, object]], out: s
     assert f"{dataset} is what {dataset} is read from, and would be written over" in capsys.readouterr().err
     assert dataset.read_bytes() == before
     assert [path.name for path in Path().iterdir()] == [dataset.name]
+
+
+def test_a_folder_without_a_name_is_no_place_for_rows(rows: list[dict[str, object]], capsys: CAPTURE) -> None:
+    assert main(["filter", "rows.jsonl", "--out", "."]) == 2
+    assert "--out .: scores are written as .parquet, .jsonl, .csv; got a name without" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["kept.csv", "kept.rejected.jsonl"])
@@ -132,7 +140,7 @@ TYPED = pl.DataFrame(
         "empty": pl.Series([None] * 6, dtype=pl.String),
         "kind": pl.Series(["a", "b"] * 3, dtype=pl.Categorical),
         "large": pl.Series([2**64 - 1] * 6, dtype=pl.UInt64),
-        "list": pl.Series([[]] * 6, dtype=pl.List(pl.Int8)),
+        "list": pl.Series(["[]"] * 6).str.json_decode(pl.List(pl.Int8)),
         "at": pl.Series(range(6), dtype=pl.Datetime("ns")),
     }
 )

@@ -50,7 +50,11 @@ def write_table(rows: Iterable[Row], schema: pl.Schema, path: Path) -> None:
 
 def as_table(parts: Iterator[pl.DataFrame], schema: pl.Schema) -> pl.LazyFrame:
     """Parts that are made one at a time, as one table to be read once."""
-    return register_io_source(lambda *_asked: parts, schema=schema)
+
+    def all_of_them(*_asked: object) -> Iterator[pl.DataFrame]:
+        return parts
+
+    return register_io_source(all_of_them, schema=schema)
 
 
 def sink(table: pl.LazyFrame, path: Path, suffix: str) -> None:

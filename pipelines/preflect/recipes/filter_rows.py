@@ -37,10 +37,9 @@ class Filtered:
 
 def check_out(rows: InputSpec, out: Path) -> None:
     """Ask before the work. Raises: InputError: what is kept, or why the rest is not, has no place or format there."""
-    places = out, _rejected(out)
-    for place in places:
-        check_table_path(place)
-    check_not_read(rows.path, *places)
+    check_table_path(out)
+    check_table_path(_rejected(out))
+    check_not_read(rows.path, out, _rejected(out))
     check_rows(rows, out)
 
 

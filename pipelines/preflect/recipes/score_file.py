@@ -12,7 +12,7 @@ from typing import BinaryIO, Final
 import orjson
 from pydantic import JsonValue
 
-from preflect.adapters.score_table import check_table_path, write_table
+from preflect.adapters.score_table import check_table_path, write_table, writing
 from preflect.engine.lock import sole_use
 from preflect.errors import InputError
 from preflect.recipes.score import SCORE_SCHEMA, PairScores
@@ -77,6 +77,8 @@ def open_score_file(out: Path, job: Job) -> Generator[ScoreFile]:
     """
     check_table_path(out)
     folder = partial_folder(out)
+    with writing(out):
+        folder.mkdir(exist_ok=True)
     with sole_use(folder, wait_s=0):
         path = _rows_of(folder)
         end, rows = _whole_lines(path, job) if path.exists() else (0, 0)
