@@ -47,8 +47,8 @@ def filter_rows(
 ) -> None:
     """Keep the part of a dataset that a student's scores prefer: Cherry, Superfiltering and Superfiltering.D.
 
-    Rows are kept as they are. Beside them, in NAME.rejected.jsonl, stands why each other row is not. A killed or
-    stopped command goes on where it was when it is given again.
+    Rows are kept as they are, from Parquet to Parquet with their types. Beside them, in NAME.rejected.jsonl, stands why
+    each other row is not. A killed or stopped command goes on where it was when it is given again.
     """
     from preflect.cli.score_work import prepared
     from preflect.recipes.filter_rows import check_out

@@ -20,9 +20,6 @@ METRIC_OF: Final[dict[FilterName, ScoreMetric]] = {
     "superfiltering_d": "ifd_ppl",
 }
 
-MUST_BE_BELOW: Final = 1.0
-"""There the instruction helps; on which side of it a score lies is known exactly."""
-
 
 @dataclass(frozen=True, slots=True)
 class Left:
@@ -59,8 +56,8 @@ class Filter:
         metric, rows = METRIC_OF[self.by], len(scores)
         kept = _share(self.keep, rows)
         pool = max(_share(self.pool, rows), kept) if self.by == "superfiltering_d" else kept
-        scored = [(-score, row) for row, score in enumerate(scores) if not isinstance(score, str)]
-        top = [row for negative, row in sorted(scored) if -negative < MUST_BE_BELOW][:pool]
+        below = [(-score, row) for row, score in enumerate(scores) if not isinstance(score, str) and score < 1]
+        top = [row for _, row in sorted(below)[:pool]]
         chosen = {*(self._diverse(top, kept, texts_of) if self.by == "superfiltering_d" else top)}
         within = {*top}
 
@@ -69,7 +66,7 @@ class Filter:
                 return None
             if isinstance(score, str):
                 return Left("unscorable", score)
-            if score >= MUST_BE_BELOW:
+            if score >= 1:
                 return Left("not_below_one", f"{metric} {score:.4f}; it must be below 1")
             if row in within:
                 return Left("not_diverse", f"{metric} {score:.4f}; {kept} others stand for the {len(top)} highest")
