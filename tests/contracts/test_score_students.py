@@ -11,6 +11,8 @@ import pytest
 
 from preflect.cli import main
 
+from .logprob_servers import LogprobServer, served
+
 
 def test_two_students_score_each_row_and_are_compared(
     tiny_lm: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -61,3 +63,25 @@ def test_several_are_calibrated_in_one_table_each_as_it_would_be_alone(
     assert table[0].startswith("10 rows by ppm (gpt2, ")
     assert sum(line.strip().startswith(("ppm: ", "gpt2")) for line in table) == 6
     assert sum("5 % of the shuffled pairs: thresholds: {ifd_ppl: " in line for line in table) == 2
+
+
+def test_students_of_different_kinds_are_given_the_options_that_each_has(
+    tiny_lm: Callable[[str], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("THE_KEY", "sk-secret")
+    rows = tmp_path / "rows.jsonl"
+    texts = [{"instruction": f"What is the sum of {n} and 30?", "response": f"It is {n + 30}."} for n in range(10)]
+    rows.write_text("".join(json.dumps(row) + "\n" for row in texts), encoding="utf-8")
+    folder = tiny_lm("gpt2")
+    with served(LogprobServer(folder, "vllm")) as server:
+        student = ("--student", f"vllm:{server.url}", "--tokenizer", str(folder), "--api-key-env", "THE_KEY")
+        fixed = ("--template", "gpt2", "--max-length", "256", "--json", "--quiet")
+        assert main(["score", str(rows), "--student", "ppm", *student, *fixed]) == 0
+        summary = json.loads(capsys.readouterr().out)["summary"]
+        assert [one["student"] for one in summary["students"]] == ["ppm", "tiny"]
+        assert main(["filter", str(rows), *student, *fixed, "--out", str(tmp_path / "kept.jsonl")]) == 0
+        assert json.loads(capsys.readouterr().out)["student"] == "tiny"
+    assert {*server.keys} == {"Bearer sk-secret"}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from preflect.cli import main
 
@@ -66,7 +67,10 @@ def test_the_same_command_keeps_the_same_rows(rows: list[dict[str, object]], cap
         (["--keep", "ten"], "--keep ten: write a share above nought and up to all, such as 10% or 0.1"),
         (["--pool", "0%"], "--pool 0%: write a share"),
         (["--keep", "110%"], "--keep 110%: write a share"),
-        (["--embeddings", "glove"], "embeddings 'glove' are not one of hashed, transformers:FOLDER"),
+        (
+            ["--by", "superfiltering_d", "--embeddings", "glove"],
+            "embeddings 'glove' are not one of hashed, transformers:FOLDER",
+        ),
         (["--student", "gpt2"], "student 'gpt2' is not one of ppm"),
     ],
 )
@@ -77,8 +81,91 @@ def test_wrong_options_are_refused_before_anything_is_scored(
     assert message in capsys.readouterr().err
 
 
-def test_rows_that_make_no_table_are_the_users_affair(rows: list[dict[str, object]], capsys: CAPTURE) -> None:
+@pytest.mark.parametrize("out", ["rows.rejected.jsonl", "rows.csv", "rows.jsonl"])
+def test_the_dataset_is_never_written_over(rows: list[dict[str, object]], out: str, capsys: CAPTURE) -> None:
+    dataset = Path("rows.jsonl") if out == "rows.jsonl" else Path("rows.jsonl").rename("rows.rejected.jsonl")
+    before = dataset.read_bytes()
+    assert main(["filter", str(dataset), "--out", out]) == 2
+    assert f"{dataset} is what {dataset} is read from, and would be written over" in capsys.readouterr().err
+    assert dataset.read_bytes() == before
+    assert [path.name for path in Path().iterdir()] == [dataset.name]
+
+
+def test_a_folder_without_a_name_is_no_place_for_rows(rows: list[dict[str, object]], capsys: CAPTURE) -> None:
+    assert main(["filter", "rows.jsonl", "--out", "."]) == 2
+    assert "--out .: scores are written as .parquet, .jsonl, .csv; got a name without" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["kept.csv", "kept.rejected.jsonl"])
+def test_a_place_for_a_folder_is_refused_before_anything_is_scored(
+    rows: list[dict[str, object]], name: str, capsys: CAPTURE
+) -> None:
+    Path(name).mkdir()
+    assert main(["filter", "rows.jsonl", "--out", "kept.csv"]) == 2
+    assert f"--out {name}: is a folder" in capsys.readouterr().err
+    assert not Path("kept.csv.partial").exists()
+
+
+def test_rows_that_make_no_table_are_refused_before_anything_is_scored(
+    rows: list[dict[str, object]], capsys: CAPTURE
+) -> None:
     assert main(["filter", "rows.jsonl", "--keep", "1.0", "--out", "kept.csv"]) == 2
-    assert "choose another place, or .jsonl, which takes any rows" in capsys.readouterr().err
-    # The scores are kept for the next try.
-    assert Path("kept.csv.partial").is_dir()
+    said = capsys.readouterr().err
+    assert "--out kept.csv: cannot be written: CSV format does not support nested data; choose another place" in said
+    assert [path.name for path in Path().iterdir()] == ["rows.jsonl"]
+
+
+def test_scores_of_rows_that_make_no_table_after_all_are_taken_by_the_next_try(
+    rows: list[dict[str, object]], capsys: CAPTURE
+) -> None:
+    flat = [{**row, "extra": 1} for row in rows * 10]
+    Path("rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in (*flat, *rows)), encoding="utf-8")
+    assert main(["filter", "rows.jsonl", "--keep", "1.0", "--out", "kept.csv"]) == 2
+    said = capsys.readouterr().err
+    assert (
+        "kept.csv.partial holds the scores: the same command takes them, or --out X where it is named X.partial" in said
+    )
+    Path("kept.csv.partial").rename("kept.jsonl.partial")
+    assert main(["filter", "rows.jsonl", "--keep", "1.0", "--out", "kept.jsonl"]) == 0
+    assert "220 of 220 rows, 100 % done" in capsys.readouterr().err
+    assert not Path("kept.jsonl.partial").exists()
+
+
+TYPED = pl.DataFrame(
+    {
+        "instruction": [f"What is {n} plus {n}?" for n in range(6)],
+        "response": [f"{n} plus {n} is {2 * n}." for n in range(6)],
+        "small": pl.Series(range(6), dtype=pl.Int32),
+        "real": pl.Series([n / 10 for n in range(6)], dtype=pl.Float32),
+        "empty": pl.Series([None] * 6, dtype=pl.String),
+        "kind": pl.Series(["a", "b"] * 3, dtype=pl.Categorical),
+        "large": pl.Series([2**64 - 1] * 6, dtype=pl.UInt64),
+        "list": pl.Series(["[]"] * 6).str.json_decode(pl.List(pl.Int8)),
+        "at": pl.Series(range(6), dtype=pl.Datetime("ns")),
+    }
+)
+
+
+@pytest.mark.parametrize("limit", [6, 4])
+def test_rows_of_parquet_keep_their_types(tmp_path: Path, limit: int) -> None:
+    source, out = tmp_path / "rows.parquet", tmp_path / "kept.parquet"
+    TYPED.write_parquet(source, row_group_size=2)
+    assert main(["filter", str(source), "--keep", "0.5", "--limit", str(limit), "--out", str(out), "--quiet"]) == 0
+    left = pl.read_ndjson(tmp_path / "kept.rejected.jsonl")["row"].to_list()
+    kept = [place for place in range(limit) if place + 1 not in left]
+    assert len(kept) == limit // 2
+    assert_frame_equal(pl.read_parquet(out), TYPED[kept])
+
+
+def test_a_csv_of_parquet_has_every_digit(tmp_path: Path) -> None:
+    source, out = tmp_path / "rows.parquet", tmp_path / "kept.csv"
+    TYPED.drop("list").write_parquet(source)
+    assert main(["filter", str(source), "--keep", "1.0", "--out", str(out), "--quiet"]) == 0
+    last = out.read_text(encoding="utf-8").splitlines()[-1]
+    assert last.endswith(",5,0.5,,b,18446744073709551615,1970-01-01T00:00:00.000000005")
+
+
+def test_a_damaged_dataset_is_told_as_one(tmp_path: Path, capsys: CAPTURE) -> None:
+    (tmp_path / "rows.parquet").write_bytes(b"PAR1....PAR1")
+    assert main(["filter", str(tmp_path / "rows.parquet"), "--out", str(tmp_path / "kept.parquet")]) == 2
+    assert "a damaged Parquet file" in capsys.readouterr().err

@@ -96,6 +96,26 @@ def test_wrong_input_is_refused_before_anything_is_scored(arguments: list[str], 
     assert said.startswith("error: ")
 
 
+@pytest.mark.parametrize("out", ["rows.jsonl", "./link.jsonl", "folder/rows.jsonl"])
+def test_the_dataset_is_never_written_over(out: str, capsys: CAPTURE) -> None:
+    rows = write(FRANCE)
+    Path("link.jsonl").symlink_to(rows)
+    Path("folder").symlink_to(".")
+    before = Path(rows).read_bytes()
+    for path in (rows, "link.jsonl"):
+        assert main(["score", path, *COLUMNS, "--out", out]) == 2
+        said = capsys.readouterr().err
+        assert f"{Path(out)} is what {path} is read from, and would be written over; name another --out" in said
+    assert Path(rows).read_bytes() == before
+
+
+def test_a_file_of_a_dataset_s_folder_is_not_written_over(capsys: CAPTURE) -> None:
+    Path("data").mkdir()
+    Path(write(FRANCE)).rename("data/rows.jsonl")
+    assert main(["score", "hf://./data", *COLUMNS, "--out", "data/rows.jsonl"]) == 2
+    assert "data/rows.jsonl is what hf://./data is read from" in capsys.readouterr().err
+
+
 def test_a_missing_file_is_wrong_input(capsys: CAPTURE) -> None:
     assert main(["score", "nowhere.jsonl"]) == 2
     assert "nowhere.jsonl" in capsys.readouterr().err

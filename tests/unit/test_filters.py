@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 import numpy as np
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from preflect.curation.choice import Filter, FilterName, Left
 from preflect.curation.filter_stage import FilterSamples
 from preflect.ports import Dropped, NllPair, ScoreQuery
+from preflect.recipes.score import DatasetPair, score_dataset
 from preflect.schemas import Sample
 from preflect.scoring.facility_location import Vectors, facility_location
 from preflect.scoring.hashed_text import HashedText
@@ -113,8 +114,9 @@ def test_texts_are_alike_by_the_words_they_share() -> None:
 
 @dataclass(frozen=True)
 class LengthStudent:
-    """Finds longer responses harder."""
+    """Finds longer responses harder: those of `full` characters have a ratio of 1."""
 
+    full: int = 10
     name: str = "length"
     revision: str = "1"
     template: str = "gpt2"
@@ -123,7 +125,7 @@ class LengthStudent:
 
     async def score(self, query: ScoreQuery) -> NllPair:
         self.asked.append(query.response)
-        conditioned = 4 + math.log(len(query.response) / 10)
+        conditioned = 4 + math.log(len(query.response) / self.full)
         return NllPair(conditioned=conditioned, unconditioned=4, conditioned_tokens=9, unconditioned_tokens=9)
 
 
@@ -150,3 +152,30 @@ async def test_as_a_stage_it_keeps_samples_with_their_scores_and_rejects_the_oth
     again = FilterSamples(student=student, filter=Filter(by="cherry", keep=1.0, embedder=HashedText()))
     assert [outcome async for outcome in again.run_all([first])] == [first]
     assert len(student.asked) == 4
+
+
+@dataclass(frozen=True)
+class HalfPrecisionStudent(LengthStudent):
+    """Off by 0.03, unless it is asked to be exact."""
+
+    noise: float = 0.05
+
+    async def score(self, query: ScoreQuery) -> NllPair:
+        pair = await super().score(query)
+        return pair if query.exact else replace(pair, conditioned=(pair.conditioned or 0) + 0.03)
+
+
+@pytest.mark.parametrize(("length", "goes_on"), [(98, True), (101, False)])
+async def test_a_score_that_noise_could_carry_across_one_is_computed_exactly_as_on_the_command_line(
+    make_sample: MakeSample, length: int, goes_on: bool
+) -> None:
+    student = HalfPrecisionStudent(full=100)
+    sample = make_sample("Question?", "x" * length)
+    stage = FilterSamples(student=student, filter=Filter(by="superfiltering", keep=1.0, embedder=HashedText()))
+    [out] = [outcome async for outcome in stage.run_all([sample])]
+    assert isinstance(out, Sample) is goes_on
+    told = out.sample if isinstance(out, Dropped) else out
+    assert isinstance(told, Sample)
+    pair = DatasetPair(id="1", instruction=sample.instruction, response=sample.responses[0])
+    [line] = [scores async for scores in score_dataset([pair], student)]
+    assert told.scores[0].value == line.ifd_ppl == pytest.approx(length / 100)

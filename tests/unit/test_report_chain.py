@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from preflect.cli.chain import chain_of as chain_in_words
 from preflect.report.chain import MOST_CHARS, chain_of, letters
 from preflect.report.difference import Segment, word_difference
 from preflect.schemas import (
@@ -132,6 +133,17 @@ def test_a_rewrite_is_compared_with_the_response_it_improves_on() -> None:
     assert Segment("removed", "5") in final.segments
     assert Segment("added", "4") in final.segments
     assert final.critiques == ("The sum is wrong.",)
+
+
+def test_what_was_criticised_of_the_old_answer_is_not_shown_at_the_answer_to_a_new_instruction() -> None:
+    old = Critique(target_id=DRAFT.id, kind="response", text="The sum is bare.", provenance=ORIGIN)
+    rewrite = Response(instruction_id=SEED.id, text="It is 4.", origin="rewrite", parents=(DRAFT.id,))
+    sample = SAMPLE.evolve(critiques=(*SAMPLE.critiques, old), responses=(*SAMPLE.responses, rewrite))
+    [(_, (_, better)), (_, (new, _))] = chain_of(sample).responses
+    assert (better.critiques, new.critiques) == (("The sum is bare.",), ())
+    told = chain_in_words(sample, None)
+    assert told.count("The sum is bare.") == 1
+    assert told.index(rewrite.id) < told.index("The sum is bare.") < told.index("It is 4.")
 
 
 def test_what_is_known_of_the_seed_stands_beside_it() -> None:

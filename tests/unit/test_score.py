@@ -15,7 +15,7 @@ from preflect.adapters.score_table import check_table_path, write_table
 from preflect.errors import InputError
 from preflect.ports import NllPair, ScoreQuery
 from preflect.recipes.score import SCORE_SCHEMA, PairScores, pairs_of_rows, score_dataset
-from preflect.recipes.students import build_student, parse_student
+from preflect.recipes.students import build_filter, build_student, parse_student, parse_students
 from preflect.schemas import Message, OnnxStudent, PpmStudent, PromptLogprobsStudent, TransformersStudent
 from preflect.scoring import ifd_loss, ifd_ppl, r_ifd_ppl
 
@@ -139,8 +139,14 @@ def test_a_place_that_no_table_can_have_is_refused_before_the_work(name: str, me
         check_table_path(Path(name))
 
 
+def test_a_folder_is_no_table(tmp_path: Path) -> None:
+    (tmp_path / "scores.parquet").mkdir()
+    with pytest.raises(InputError, match=r"scores\.parquet: is a folder; name a file, in it or elsewhere"):
+        check_table_path(tmp_path / "scores.parquet")
+
+
 def test_a_table_that_cannot_be_written_is_the_users_affair(tmp_path: Path) -> None:
-    (tmp_path / "scores.csv").mkdir()
+    (tmp_path / ".scores.csv.tmp").mkdir()
     with pytest.raises(InputError, match="cannot be written"):
         write_table([], SCORE_SCHEMA, tmp_path / "scores.csv")
 
@@ -184,6 +190,28 @@ def test_a_student_that_does_not_exist_is_refused_with_what_does(
 ) -> None:
     with pytest.raises(InputError, match=message):
         parse_student(text, template=options.get("template"), dtype=options.get("dtype"))
+
+
+def test_an_option_goes_to_the_students_that_have_it() -> None:
+    ppm, local, served = parse_students(
+        ["ppm", "transformers:a/b", "vllm:http://h/v1"], dtype="bfloat16", tokenizer="c/d", max_length=64, template=None
+    )
+    assert ppm == PpmStudent(max_length=64)
+    assert local == TransformersStudent(model="a/b", dtype="bfloat16", max_length=64)
+    assert served == PromptLogprobsStudent(server="vllm", base_url="http://h/v1", tokenizer="c/d", max_length=64)
+
+
+def test_an_option_that_none_of_the_students_has_is_refused() -> None:
+    with pytest.raises(InputError, match="a student of kind onnx has no option dtype, got 'float16'; leave it out"):
+        parse_students(["onnx:x", "ppm"], dtype="float16")
+    with pytest.raises(InputError, match="student 'gpt2' is not one of ppm"):
+        parse_students(["ppm", "gpt2"])
+
+
+def test_only_the_filter_that_compares_texts_loads_what_turns_them_into_vectors() -> None:
+    assert build_filter("cherry", 0.1, 0.2, "transformers:/nowhere").embedder.name == "hashed"
+    with pytest.raises(InputError, match="embeddings 'glove' are not one of hashed"):
+        build_filter("superfiltering_d", 0.1, 0.2, "glove")
 
 
 def test_the_embedded_student_is_built_from_its_specification() -> None:

@@ -80,3 +80,12 @@ def test_two_cannot_work_on_one_file(tmp_path: Path) -> None:
         open_score_file(out, JOB),
     ):
         pass
+
+
+def test_a_place_where_nothing_can_be_kept_is_the_users_affair(tmp_path: Path) -> None:
+    partial_folder(tmp_path / "scores.csv").touch()
+    with (
+        pytest.raises(InputError, match=r"--out .*scores\.csv: cannot be written: .*File exists"),
+        open_score_file(tmp_path / "scores.csv", JOB),
+    ):
+        pass

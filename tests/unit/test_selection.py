@@ -17,6 +17,7 @@ from preflect.recipes.read import read_recipe
 from preflect.recipes.stages import Models, per_sample_stage
 from preflect.schemas import Instruction, Message, Rejection, Response, Sample
 from preflect.scoring import no_score
+from preflect.stages.reflect_instruction import ReflectInstruction
 from preflect.stages.reflect_response import ReflectResponse
 from preflect.stages.select_instruction import SelectInstruction
 from preflect.stages.select_response import SelectResponse
@@ -324,6 +325,28 @@ async def test_one_response_is_reflected_on_per_sample_that_of_the_branch_that_w
     assert isinstance(after, Sample)
     assert after.responses[-1].parents == (NEW.id,)
     assert len(asked) == 1
+
+
+async def test_the_answer_to_the_new_instruction_is_no_rewrite_of_the_old_one_s(scripted: Scripted) -> None:
+    replies = {
+        "reflect_instruction": json.dumps({"critique": "Easy.", "instruction": "harder", "response": "new"}),
+        "reflect_response": "no JSON",
+    }
+
+    def answer(request: ChatRequest) -> str:
+        return replies[request.schema_name or ""]
+
+    teacher = scripted("teacher", answer)
+    student = TableStudent(forward={"draft": 0.9, "new": 0.5}, reverse={"draft": 0.8, "new": 0.1})
+    reflected = await ReflectInstruction(teacher=teacher).run(PLAIN)
+    assert isinstance(reflected, Sample)
+    first = await went_on(SelectInstruction(student=student), reflected)
+    again = await ReflectResponse(teacher=teacher).run(first)
+    assert isinstance(again, Sample)
+    assert [r.text for r in again.responses] == ["draft", "new"]
+    second = await went_on(SelectResponse(student=student), again)
+    assert (second.instruction, second.response) == (SEED, DRAFT)
+    assert second.selections[-1].reason == "no rewrite: response kept"
 
 
 # Scores too close for the precision they were computed in

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from preflect.adapters.shipped import shipped
-from preflect.errors import DataError
+from preflect.errors import DataError, InputError
 
 _SHIPPED: Final = "preflect://"
 _HUB: Final = "hf://"
@@ -42,6 +42,19 @@ def resolve(path: str, base: Path | None = None) -> Path | HubDataset:
         if place.is_file():
             return place
     raise DataError(_not_found(path, places))
+
+
+def check_not_read(path: str, *outs: Path) -> None:
+    """See that what is to be written takes no place of what is read, by whatever name or link; raises as `resolve`.
+
+    Raises: InputError: it does.
+    """
+    source = resolve(path)
+    home = source if isinstance(source, Path) else Path(source.name)
+    for out in outs:
+        found = out.resolve()
+        if out.exists() and home.exists() and any(place.samefile(home) for place in (found, *found.parents)):
+            raise InputError(f"{out} is what {path} is read from, and would be written over; name another --out")
 
 
 def _hub_dataset(path: str) -> HubDataset:

@@ -1,4 +1,4 @@
-"""Scores, and rows chosen by them, as a table on disk."""
+"""Scores as a table on disk."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
-import orjson
 import polars as pl
 from polars.io.plugins import register_io_source
 
@@ -33,6 +32,8 @@ def check_table_path(path: Path) -> None:
         raise InputError(f"--out {path}: scores are written as {', '.join(_WRITERS)}; got {got}")
     if not path.parent.is_dir():
         raise InputError(f"--out {path}: there is no folder {path.parent}; make it first")
+    if path.is_dir():
+        raise InputError(f"--out {path}: is a folder; name a file, in it or elsewhere")
 
 
 def write_table(rows: Iterable[Row], schema: pl.Schema, path: Path) -> None:
@@ -41,39 +42,38 @@ def write_table(rows: Iterable[Row], schema: pl.Schema, path: Path) -> None:
     Raises: InputError: unknown extension, or a place that cannot be written to.
     """
     check_table_path(path)
-
-    def tables(
-        _columns: list[str] | None, _predicate: pl.Expr | None, _rows: int | None, _size: int | None
-    ) -> Iterator[pl.DataFrame]:
-        remaining = iter(rows)
-        while some := [*islice(remaining, _AT_A_TIME)]:
-            yield pl.DataFrame(some, schema=schema)
-
-    with _written(path) as unfinished:
-        _WRITERS[path.suffix.lower()](register_io_source(tables, schema=schema), unfinished)
+    remaining = iter(rows)
+    parts = iter(lambda: [*islice(remaining, _AT_A_TIME)], [])
+    with written(path) as unfinished:
+        sink(as_table((pl.DataFrame(part, schema=schema) for part in parts), schema), unfinished, path.suffix)
 
 
-def write_rows(rows: Iterable[object], path: Path) -> None:
-    """Write rows of any columns; the file is whole or absent. JSON lines are written as they come, tables in one piece.
+def as_table(parts: Iterator[pl.DataFrame], schema: pl.Schema) -> pl.LazyFrame:
+    """Parts that are made one at a time, as one table to be read once."""
 
-    Raises: InputError: as `write_table`, or rows that make no table.
-    """
-    check_table_path(path)
-    with _written(path) as unfinished:
-        if path.suffix.lower() == ".jsonl":
-            options = orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
-            with unfinished.open("wb") as lines:
-                lines.writelines(orjson.dumps(row, default=str, option=options) for row in rows)
-        else:
-            table = pl.DataFrame([cast("Row", row) for row in rows], infer_schema_length=None)
-            _WRITERS[path.suffix.lower()](table.lazy(), unfinished)
+    def all_of_them(*_asked: object) -> Iterator[pl.DataFrame]:
+        return parts
+
+    return register_io_source(all_of_them, schema=schema)
+
+
+def sink(table: pl.LazyFrame, path: Path, suffix: str) -> None:
+    """Write a table in the format that this extension names. Raises: PolarsError, OSError."""
+    _WRITERS[suffix.lower()](table, path)
 
 
 @contextmanager
-def _written(path: Path) -> Generator[Path]:
+def written(path: Path) -> Generator[Path]:
+    """A temporary file for the block to write, which then takes its place. Raises: as `writing`."""
+    with writing(path), atomic_write(path) as unfinished:
+        yield unfinished
+
+
+@contextmanager
+def writing(path: Path) -> Generator[None]:
+    """Raises: InputError: what the block raises, where a place cannot be written to or rows make no such table."""
     try:
-        with atomic_write(path) as unfinished:
-            yield unfinished
+        yield
     except (OSError, TypeError, pl.exceptions.PolarsError) as error:
         raise InputError(
             f"--out {path}: cannot be written: {error}; choose another place, or .jsonl, which takes any rows"

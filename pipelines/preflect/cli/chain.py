@@ -34,8 +34,9 @@ def _lines(sample: Sample, rejection: Rejection | None) -> Iterator[str]:
 def _response(sample: Sample, response: Response) -> Iterator[str]:
     by = f" by {response.provenance.model}" if response.provenance else ""
     yield f"\n  {response.origin} {response.id}{by}"
+    rewritten = {other.id for other in sample.responses if response.rewrites(other)}
     for critique in sample.critiques:
-        if response.origin == "rewrite" and critique.target_id in response.parents:
+        if critique.target_id in rewritten:
             yield _block(f"critique: {critique.text}")
     yield _block(response.text)
     yield from _scores(sample, response)

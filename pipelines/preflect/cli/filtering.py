@@ -11,6 +11,7 @@ import typer
 from preflect.cli.output import AsJson, Quiet, print_result
 from preflect.cli.progress import progress_shown
 from preflect.cli.score import dataset_spec
+from preflect.cli.student_options import Columns, Dtype, KeyName, Limit, MaxLength, Template, Tokenizer
 from preflect.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,33 +32,40 @@ def filter_rows(
         str, typer.Option(metavar="KIND", help="For superfiltering_d: hashed, or transformers:FOLDER_OR_NAME.")
     ] = "hashed",
     student: Annotated[
-        str, typer.Option(metavar="KIND:MODEL", help="ppm, transformers:FOLDER_OR_NAME or onnx:DIR.")
+        str,
+        typer.Option(metavar="KIND:MODEL", help="ppm, transformers:FOLDER_OR_NAME, onnx:DIR, vllm:URL or sglang:URL."),
     ] = "ppm",
-    template: Annotated[str | None, typer.Option(help="vicuna, alpaca, wiz, gpt2 or chat.")] = None,
-    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16.")] = None,
-    max_length: Annotated[int | None, typer.Option(min=16, help="In tokens; in bytes for ppm.")] = None,
-    column: Annotated[
-        list[str] | None, typer.Option(metavar="FIELD=COLUMN", help="Which column is what: instruction=question.")
-    ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows.")] = None,
+    template: Template = None,
+    dtype: Dtype = None,
+    max_length: MaxLength = None,
+    tokenizer: Tokenizer = None,
+    api_key_env: KeyName = None,
+    column: Columns = None,
+    limit: Limit = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Keep the part of a dataset that a student's scores prefer: Cherry, Superfiltering and Superfiltering.D.
 
-    Rows are kept as they are. Beside them, in NAME.rejected.jsonl, stands why each other row is not. A killed or
-    stopped command goes on where it was when it is given again.
+    Rows are kept as they are, from Parquet to Parquet with their types. Beside them, in NAME.rejected.jsonl, stands why
+    each other row is not. A killed or stopped command goes on where it was when it is given again.
     """
-    from preflect.adapters.score_table import check_table_path
     from preflect.cli.score_work import prepared
-    from preflect.curation.choice import Filter
-    from preflect.recipes.students import build_embedder, parse_student
+    from preflect.recipes.filter_rows import check_out
+    from preflect.recipes.students import build_filter, parse_student
 
-    check_table_path(out)
-    spec = parse_student(student, template=template, dtype=dtype, max_length=max_length)
+    spec = parse_student(
+        student,
+        template=template,
+        dtype=dtype,
+        max_length=max_length,
+        tokenizer=tokenizer,
+        api_key_env=api_key_env,
+    )
     rows = dataset_spec(path, column or (), limit)
     shares = _share("--keep", keep), _share("--pool", pool)
-    chosen = Filter(by=by, keep=shares[0], pool=shares[1], embedder=build_embedder(embeddings))
+    check_out(rows, out)
+    chosen = build_filter(by, *shares, embeddings)
     with progress_shown(quiet=quiet or as_json) as publish:
         document = _filtered(prepared(rows, [spec], publish), chosen, out)
     print_result(document, _text_of(document), as_json=as_json)
@@ -77,9 +85,8 @@ def _filtered(work: ScoreWork, chosen: Filter, out: Path) -> dict[str, Any]:
     from preflect.cli.score_work import going_on_after
     from preflect.recipes.filter_rows import filter_rows as written
 
-    with going_on_after(out), work.kept(out) as (file, tally):
+    with going_on_after(out), work.kept(out) as (file, tally), file.made_use_of():
         made = written(work.rows, file.read(), chosen, out)
-        file.remove()
     return {"by": chosen.by, "student": tally.document()["student"], **asdict(made)}
 
 

@@ -11,6 +11,7 @@ import typer
 
 from preflect.cli.output import AsJson, Quiet, print_result
 from preflect.cli.progress import progress_shown
+from preflect.cli.student_options import Columns, Dtype, KeyName, Limit, MaxLength, Template, Tokenizer
 from preflect.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,19 +29,13 @@ def score(
             "compare.",
         ),
     ] = None,
-    template: Annotated[str | None, typer.Option(help="vicuna, alpaca, wiz, gpt2 or chat.")] = None,
-    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16.")] = None,
-    max_length: Annotated[int | None, typer.Option(min=16, help="In tokens; in bytes for ppm.")] = None,
-    tokenizer: Annotated[
-        str | None, typer.Option(help="For vllm and sglang: a folder or a name on the Hub, as served without.")
-    ] = None,
-    api_key_env: Annotated[
-        str | None, typer.Option(metavar="NAME", help="For vllm and sglang: the variable that holds the key.")
-    ] = None,
-    column: Annotated[
-        list[str] | None, typer.Option(metavar="FIELD=COLUMN", help="Which column is what: instruction=question.")
-    ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows.")] = None,
+    template: Template = None,
+    dtype: Dtype = None,
+    max_length: MaxLength = None,
+    tokenizer: Tokenizer = None,
+    api_key_env: KeyName = None,
+    column: Columns = None,
+    limit: Limit = None,
     out: Annotated[
         Path | None, typer.Option(help="A .jsonl, .csv or .parquet file; JSON lines on stdout without.")
     ] = None,
@@ -60,26 +55,25 @@ def score(
     With --calibrate only a sample is scored, as it is and with its responses shuffled: what the student doesn't tell
     apart there it won't tell apart elsewhere.
     """
+    from preflect.adapters.input_sources import check_not_read
     from preflect.adapters.score_table import check_table_path
     from preflect.cli.score_work import prepared
-    from preflect.recipes.students import parse_student
+    from preflect.recipes.students import parse_students
 
     if out and calibrate:
         raise InputError("--calibrate scores a sample and writes no file; leave --out out, or --calibrate")
+    rows = dataset_spec(path, column or (), limit)
     if out:
         check_table_path(out)
-    specs = [
-        parse_student(
-            one,
-            template=template,
-            dtype=dtype,
-            max_length=max_length,
-            tokenizer=tokenizer,
-            api_key_env=api_key_env,
-        )
-        for one in dict.fromkeys(student or ["ppm"])
-    ]
-    rows = dataset_spec(path, column or (), limit)
+        check_not_read(path, out)
+    specs = parse_students(
+        student or ["ppm"],
+        template=template,
+        dtype=dtype,
+        max_length=max_length,
+        tokenizer=tokenizer,
+        api_key_env=api_key_env,
+    )
     with progress_shown(quiet=quiet or as_json) as publish:
         work = prepared(rows, specs, publish)
         say = _calibrated(work, pairs, seed, as_json=as_json) if calibrate else _carried_out(work, out, as_json=as_json)

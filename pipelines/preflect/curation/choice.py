@@ -41,7 +41,8 @@ class Filter:
 
     by: FilterName
     keep: float
-    """Share of all rows that came in; fewer are kept where fewer are below 1."""
+    """Share of all rows that came in; fewer are kept where fewer are below 1. Around the last one kept, a student in
+    half precision may take one row for another: its scores are exact near 1 only."""
     pool: float = 0.2
     """Share of all rows that `superfiltering_d` chooses from."""
     embedder: Embedder

@@ -11,7 +11,7 @@ from itertools import chain
 from preflect.curation.choice import METRIC_OF, Filter, Left
 from preflect.ports import Dropped, Student
 from preflect.schemas import Rejection, Sample
-from preflect.scoring import conversation_text, score_pair
+from preflect.scoring import HELPS_BELOW, conversation_text, score_pair
 from preflect.scoring.in_order import in_order
 from preflect.scoring.voting import Voter, with_new_scores, with_opinions
 
@@ -49,7 +49,9 @@ class FilterSamples:
         pair, known = (sample.instruction, sample.response), sample.scores
         # The first one's scores last: what comes later goes by the newest.
         students = (*(voter.student for voter in reversed(self.others)), self.student)
-        found = await asyncio.gather(*(score_pair(one, *pair, "forward", known=known) for one in students))
+        found = await asyncio.gather(
+            *(score_pair(one, *pair, "forward", known=known, threshold=HELPS_BELOW) for one in students)
+        )
         return with_new_scores(sample, *chain(*found))
 
     def _score(self, sample: Sample, student: Student) -> float | str:

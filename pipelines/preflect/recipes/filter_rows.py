@@ -11,8 +11,10 @@ from typing import Final
 import polars as pl
 
 from preflect.adapters.input_row import BadRow
-from preflect.adapters.reading import raw_rows, read_rows
-from preflect.adapters.score_table import write_rows, write_table
+from preflect.adapters.input_sources import check_not_read
+from preflect.adapters.kept_rows import check_rows, write_kept
+from preflect.adapters.reading import read_rows
+from preflect.adapters.score_table import check_table_path, write_table
 from preflect.curation.choice import METRIC_OF, Filter
 from preflect.recipes.score import PairScores
 from preflect.schemas import InputSpec
@@ -33,27 +35,37 @@ class Filtered:
     rejected_out: str
 
 
+def check_out(rows: InputSpec, out: Path) -> None:
+    """Ask before the work. Raises: InputError: what is kept, or why the rest is not, has no place or format there."""
+    check_table_path(out)
+    check_table_path(_rejected(out))
+    check_not_read(rows.path, out, _rejected(out))
+    check_rows(rows, out)
+
+
 def filter_rows(rows: InputSpec, scored: Iterable[PairScores], chosen: Filter, out: Path) -> Filtered:
     """Write the rows that are kept, as they are, to `out`, and beside it why each other one is not."""
     lines = [(line.id, _score(line, chosen)) for line in scored]
     fates = chosen.choose([score for _, score in lines], lambda places: _texts(rows, places))
-    rejected_out = out.with_name(f"{out.stem}.rejected.jsonl")
     left = (
         {"row": place, "id": row_id, "reason": fate.reason, "detail": fate.detail}
         for place, ((row_id, _), fate) in enumerate(zip(lines, fates, strict=True), start=1)
         if fate
     )
-    write_table(left, _REJECTED, rejected_out)
-    kept = (row for row, fate in zip(raw_rows(rows), fates, strict=True) if fate is None)
-    write_rows((row.value for row in kept if not isinstance(row, BadRow)), out)
+    write_table(left, _REJECTED, _rejected(out))
+    write_kept(rows, {place for place, fate in enumerate(fates) if fate is None}, out)
     reasons = Counter(fate.reason for fate in fates if fate)
     return Filtered(
         rows=len(lines),
         kept=len(lines) - reasons.total(),
         rejected=dict(reasons.most_common()),
         out=str(out),
-        rejected_out=str(rejected_out),
+        rejected_out=str(_rejected(out)),
     )
+
+
+def _rejected(out: Path) -> Path:
+    return out.with_name(f"{out.stem}.rejected.jsonl")
 
 
 def _score(line: PairScores, chosen: Filter) -> float | str:

@@ -13,11 +13,8 @@ import polars as pl
 from preflect.adapters.input_row import BadRow, InputRow
 from preflect.ports import Student
 from preflect.schemas import Instruction, Response, StudentScore
-from preflect.scoring import score_pair
+from preflect.scoring import HELPS_BELOW, score_pair
 from preflect.scoring.in_order import in_order
-
-_HELPS: Final = 1.0
-"""Below it, the instruction helps: here a score must be on the right side."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +94,8 @@ async def _scores_of(pair: DatasetPair, student: Student) -> PairScores:
     if pair.instruction is None or pair.response is None:
         return _line(pair.id, student, (), pair.reason or "unscorable:no_response")
     forward, reverse = await asyncio.gather(
-        score_pair(student, pair.instruction, pair.response, "forward", threshold=_HELPS),
-        score_pair(student, pair.instruction, pair.response, "reverse", threshold=_HELPS),
+        score_pair(student, pair.instruction, pair.response, "forward", threshold=HELPS_BELOW),
+        score_pair(student, pair.instruction, pair.response, "reverse", threshold=HELPS_BELOW),
     )
     records = (*forward, *reverse)
     reasons = [f"{r.metric} {r.reason}" for r in records if r.value is None]

@@ -11,7 +11,7 @@ from typing import BinaryIO, Final
 import orjson
 from pydantic import JsonValue
 
-from preflect.adapters.score_table import check_table_path, write_table
+from preflect.adapters.score_table import check_table_path, write_table, writing
 from preflect.engine.lock import remove_held, sole_use
 from preflect.errors import InputError
 from preflect.recipes.score import SCORE_SCHEMA, PairScores
@@ -46,11 +46,19 @@ class ScoreFile:
 
     def write_to(self, out: Path) -> None:
         """Make the table of all rows, whole or not at all; then nothing is left of the folder."""
-        write_table(map(asdict, self.read()), SCORE_SCHEMA, out)
-        self.remove()
+        with self.made_use_of():
+            write_table(map(asdict, self.read()), SCORE_SCHEMA, out)
 
-    def remove(self) -> None:
-        """What was to be made of the rows is made."""
+    @contextmanager
+    def made_use_of(self) -> Generator[None]:
+        """The block makes of the rows what they are for. Raises: InputError: it failed, and they are still there."""
+        try:
+            yield
+        except InputError as error:
+            kept = (
+                f"{self.folder} holds the scores: the same command takes them, or --out X where it is named X.partial"
+            )
+            raise InputError(f"{error}; {kept}") from error
         remove_held(self.folder)
 
 
@@ -68,6 +76,8 @@ def open_score_file(out: Path, job: Job) -> Generator[ScoreFile]:
     """
     check_table_path(out)
     folder = partial_folder(out)
+    with writing(out):
+        folder.mkdir(exist_ok=True)
     with sole_use(folder, wait_s=0):
         path = _rows_of(folder)
         end, rows = _whole_lines(path, job) if path.exists() else (0, 0)

@@ -15,7 +15,7 @@ from preflect.engine.plan import Connected, Phase, Wiring, stage_names
 from preflect.engine.run_folder import RunFolder
 from preflect.ports import CallMeter, CallStore, ChatModel, Gate, Purse, Stage, Student, WholeSetStage
 from preflect.recipes.admission import admission_of, scoring_students, threshold_of
-from preflect.recipes.students import build_embedder, build_student
+from preflect.recipes.students import build_filter, build_student
 from preflect.recipes.telemetry import calls_exported
 from preflect.schemas import ChatModelSpec, OpenAIModel, Recipe
 from preflect.schemas import stages as spec
@@ -208,10 +208,9 @@ def whole_set_stage(recipe: Recipe, place: int, models: Models, folder: RunFolde
 
             return Dedup(name=name, max_similarity=s.max_similarity)
         case spec.FilterStage() as s:
-            from preflect.curation.choice import Filter  # noqa: PLC0415  # numpy, where it is used
-            from preflect.curation.filter_stage import FilterSamples  # noqa: PLC0415
+            from preflect.curation.filter_stage import FilterSamples  # noqa: PLC0415  # numpy, where it is used
 
-            chosen = Filter(by=s.by, keep=s.keep, pool=s.pool, embedder=build_embedder(s.embeddings))
+            chosen = build_filter(s.by, s.keep, s.pool, s.embeddings)
             first, *others = _voters(recipe, s, models)
             return FilterSamples(
                 name=name, student=first.student, others=tuple(others), model=first.name, filter=chosen

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from preflect.curation.choice import Filter, FilterName
 from preflect.errors import InputError, MissingPartError
 from preflect.ports import Embedder, Student
 from preflect.recipes.locate import Source
@@ -18,34 +20,45 @@ from preflect.schemas import (
     StudentSpec,
     TransformersStudent,
 )
+from preflect.schemas.base import Schema
 
 _SPEC: Final[TypeAdapter[StudentSpec]] = TypeAdapter(StudentSpec)
 _KINDS: Final = "ppm, transformers:FOLDER, transformers:ORG/NAME, onnx:DIR, vllm:URL or sglang:URL"
 _SERVERS: Final = frozenset({"vllm", "sglang"})
+_SCHEMAS: Final[Mapping[str, type[Schema]]] = {
+    "ppm": PpmStudent,
+    "transformers": TransformersStudent,
+    "onnx": OnnxStudent,
+    **dict.fromkeys(_SERVERS, PromptLogprobsStudent),
+}
+
+Option = str | int | None
 
 
-def parse_student(
-    text: str,
-    *,
-    template: str | None = None,
-    dtype: str | None = None,
-    max_length: int | None = None,
-    tokenizer: str | None = None,
-    api_key_env: str | None = None,
-) -> StudentSpec:
+def parse_students(texts: Iterable[str], **options: Option) -> list[StudentSpec]:
+    """Each student once, with those of the options that its kind has; raises as `parse_student`.
+
+    An option that none of them has is refused as if there were one student alone.
+    """
+    own = {text: frozenset(_SCHEMAS[_kind(text)].model_fields) for text in texts}
+    of_any = frozenset[str]().union(*own.values())
+    return [
+        parse_student(text, **{option: value for option, value in options.items() if option not in of_any - fields})
+        for text, fields in own.items()
+    ]
+
+
+def parse_student(text: str, **options: Option) -> StudentSpec:
     """The student that `KIND:MODEL` names, with those options that are not None.
 
     Raises: InputError: an unknown kind, a missing model, or an option that this kind does not have.
     """
-    kind, _, model = text.partition(":")
-    if kind not in {"ppm", "transformers", "onnx", *_SERVERS} or (kind == "ppm") == bool(model):
-        raise InputError(f"student {text!r} is not one of {_KINDS}")
+    kind, model = _kind(text), text.partition(":")[2]
     named = {"kind": kind, "model": model or None}
     if kind in _SERVERS:
         named = {"kind": "prompt-logprobs", "server": kind, "base_url": model}
-    options = {"template": template, "dtype": dtype, "max_length": max_length}
-    given = {**named, **options, "tokenizer": tokenizer, "api_key_env": api_key_env}
     try:
+        given = {**named, **options}
         return _SPEC.validate_python({key: value for key, value in given.items() if value is not None})
     except ValidationError as error:
         raise InputError("; ".join(_complaint(kind, e["loc"], e["msg"], e["input"]) for e in error.errors())) from error
@@ -90,6 +103,15 @@ def build_embedder(text: str) -> Embedder:
     return MeanPooling(model)
 
 
+def build_filter(by: FilterName, keep: float, pool: float, embeddings: str) -> Filter:
+    """The filter, with these embeddings where it compares texts: others may take seconds to load for nothing.
+
+    Raises: as `build_embedder`.
+    """
+    embedder = build_embedder(embeddings if by == "superfiltering_d" else "hashed")
+    return Filter(by=by, keep=keep, pool=pool, embedder=embedder)
+
+
 def check_students(recipe: Recipe, source: Source) -> None:
     """See that every student which a stage will ask can be had: without loading weights, but servers are asked.
 
@@ -120,6 +142,13 @@ def _check(model: ModelSpec) -> None:
         from preflect.adapters.prompt_logprobs import check_prompt_logprobs  # noqa: PLC0415  # most runs have no use
 
         check_prompt_logprobs(model)
+
+
+def _kind(text: str) -> str:
+    kind, _, model = text.partition(":")
+    if kind not in _SCHEMAS or (kind == "ppm") == bool(model):
+        raise InputError(f"student {text!r} is not one of {_KINDS}")
+    return kind
 
 
 def _complaint(kind: str, place: tuple[int | str, ...], message: str, got: object) -> str:

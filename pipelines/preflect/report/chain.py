@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from string import ascii_uppercase
 from typing import Final
@@ -182,7 +182,7 @@ def _response(sample: Sample, names: _Names, one: Response, truth: Truth | None)
             *_measured(sample, one),
             *_known_truth(sample, one, truth),
         ),
-        critiques=_critiques(sample, "response", one.parents) if before is not None else (),
+        critiques=_critiques(sample, "response", [parent.id for parent in parents if one.rewrites(parent)]),
         extras=tuple((name, _cut(text)) for name, text in parts if text),
         badges=tuple(_badges(sample, one)),
     )
@@ -192,7 +192,7 @@ def _made_by(provenance: Provenance | None) -> tuple[str, ...]:
     return (provenance.model,) if provenance else ()
 
 
-def _critiques(sample: Sample, kind: str, parents: tuple[str, ...]) -> tuple[str, ...]:
+def _critiques(sample: Sample, kind: str, parents: Sequence[str]) -> tuple[str, ...]:
     def is_of(critique: Critique) -> bool:
         return critique.kind == kind and critique.target_id in parents
 

@@ -8,6 +8,9 @@ from typing import Final
 from preflect.errors import UnscorableError
 from preflect.ports import NllPair
 
+HELPS_BELOW: Final = 1.0
+"""Below it the prompt helps: where rows are told apart by that, a score must be on the right side."""
+
 MAX_BOUNDARY_TOKENS: Final = 8
 """By how much the two passes' token counts may differ.
 

@@ -108,7 +108,7 @@ class _Contest:
     def _compete(self, first: Response, second: Response) -> bool:
         if self.strategy != "rewrite_vs_draft":
             return True
-        return any(r.origin == "rewrite" and draft.id in r.parents for r, draft in ((first, second), (second, first)))
+        return first.rewrites(second) or second.rewrites(first)
 
     def _compare(self, first: Response, second: Response) -> Finding | Open:
         ask_student = self.strategy == "rewrite_vs_draft" and self._compete(first, second)

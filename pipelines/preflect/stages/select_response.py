@@ -104,5 +104,5 @@ async def _is_good_enough(
 
 def _rewritten_response(sample: Sample, kept: Response) -> Response | None:
     """The newest rewrite of the response that goes on."""
-    rewrites = [r for r in sample.responses if r.origin == "rewrite" and kept.id in r.parents]
+    rewrites = [response for response in sample.responses if response.rewrites(kept)]
     return rewrites[-1] if rewrites else None

@@ -74,7 +74,7 @@ class Response(Identified):
     origin: Literal["dataset", "draft", "rewrite", "human"] = "draft"
     """`dataset`: it came with the input."""
     parents: tuple[str, ...] = ()
-    """Ids of the responses that this one improves on."""
+    """Ids of the responses that this one improves on; of an answer to a new instruction, of the one to the old."""
     index: int = Field(default=0, ge=0)
     """Which of several samples of one prompt this is."""
     finish_reason: str | None = None
@@ -83,6 +83,10 @@ class Response(Identified):
     def as_messages(self) -> tuple[Message, ...]:
         """The completion as a chat turn."""
         return (Message(role="assistant", content=self.text),)
+
+    def rewrites(self, other: Response) -> bool:
+        """Whether this is that response rewritten: both answer the same instruction."""
+        return self.origin == "rewrite" and other.id in self.parents and other.instruction_id == self.instruction_id
 
 
 class Critique(Schema):
