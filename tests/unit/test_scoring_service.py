@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -146,7 +146,7 @@ def test_one_service_answers_several_event_loops() -> None:
 
 
 @contextmanager
-def threads_that_take_turns_all_the_time() -> Iterator[None]:
+def threads_that_take_turns_all_the_time() -> Generator[None]:
     usual = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
