@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from preflect.errors import PreflectError
 from preflect.schemas import Conversation, Provenance, Rejection, Sample, Sampling
@@ -97,6 +97,10 @@ class NllPair:
     conditioned_tokens: int
     unconditioned_tokens: int
     reason: str | None = None
+
+
+MadeBy: TypeAlias = tuple[str, str, str]
+"""Name, revision and template of a student: what tells its scores from those of others."""
 
 
 class Student(Protocol):

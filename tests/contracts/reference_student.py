@@ -98,9 +98,11 @@ class ReferenceStudent:
         special = self.template != "chat"
         start = len(self.ids(prompt, special=special))
         joint = self.ids(prompt + target, special=special)
-        if len(self.ids(target)) == 1:
+        # Fewer than two tokens that something predicts are no score.
+        needed = 2 if self.adds_bos else 3
+        if len(self.ids(target)) < needed:
             return none("one_token")
-        if self.max_length - start < 2:
+        if self.max_length - start < needed:
             return none("cut_away")
         if self.adds_bos:
             alone = self.ids(target, special=True)[: self.max_length - start + 1]
@@ -120,7 +122,7 @@ class ReferenceStudent:
         )
 
     def losses(self, joint: list[int], start: int, alone: list[int], first: int) -> Expected:
-        if start >= len(joint) or first >= len(alone):
+        if len(joint) - start < 2 or len(alone) - first < 2:
             return none("merged_with_prompt")
         if max(*joint, *alone) >= self.model.get_input_embeddings().num_embeddings:
             return none("unknown_token")

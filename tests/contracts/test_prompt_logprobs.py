@@ -28,7 +28,7 @@ from preflect.schemas import InputSpec, PromptLogprobsStudent, Recipe, SelectIns
 from preflect.scoring import ifd_ppl
 from preflect.scoring.spans import Pass
 
-from .logprob_servers import Alter, Body, LogprobServer, Reply, served, vllm_error
+from .logprob_servers import CONTEXT, Alter, Body, LogprobServer, Reply, served, vllm_error
 
 TinyLm = Callable[[str], Path]
 STYLES: Final = ["vllm", "echo", "sglang"]
@@ -294,6 +294,30 @@ def test_a_recipe_names_the_place_of_a_server_that_is_of_no_use(tiny_lm: TinyLm)
             check_students(recipe, place)
 
 
+def test_a_recipe_may_not_ask_two_servers_whose_scores_nothing_would_tell_apart(tiny_lm: TinyLm) -> None:
+    def check(**given: dict[str, Any]) -> None:
+        models = {n: PromptLogprobsStudent.model_validate({"template": "alpaca", **g}) for n, g in given.items()}
+        stage = SelectInstruction(students=tuple(models))
+        recipe = Recipe(name="r", input=InputSpec(path="x.jsonl"), models=dict(models), stages=(stage,))
+        check_students(recipe, Source("recipe.yaml", {}, {("models", "b", "base_url"): 7}))
+
+    with served(LogprobServer(tiny_lm("llama"), "vllm")) as one, served(LogprobServer(tiny_lm("llama"), "vllm")) as two:
+        here, there = {"base_url": one.url}, {"base_url": two.url}
+        with pytest.raises(InputError, match=r"^recipe.yaml:7: models.b: nothing tells .* those of models.a"):
+            check(a=here, b=there)
+        check(a=here, b={**there, "revision": "r2"})
+        check(a=here, b={**there, "max_length": 100})
+        # The same model at the same place gives the same scores.
+        check(a=here, b={"base_url": one.url + "/v1", "concurrency": 2})
+
+
+def test_how_far_a_server_reads_stands_in_the_revision_where_that_is_not_the_usual(tiny_lm: TinyLm) -> None:
+    with served(LogprobServer(tiny_lm("llama"), "vllm")) as server:
+        assert student(server, revision="r1", max_length=100).revision == "r1+max_length=100"
+        # What the server takes, of which it wants a token for an answer.
+        assert student(server).revision == f"as-served+max_length={CONTEXT - 1}"
+
+
 # What happens on the way
 
 
@@ -432,4 +456,4 @@ async def test_a_dataset_is_scored_from_the_command_line(
         assert await asyncio.to_thread(main, ["score", str(path), *named]) == 0
     row = json.loads(capsys.readouterr().out)
     assert row["ifd_ppl"] == pytest.approx(expected)
-    assert (row["student"], row["revision"]) == ("tiny", "as-served")
+    assert (row["student"], row["revision"]) == ("tiny", "as-served+max_length=513")

@@ -89,6 +89,8 @@ ROWS: Final = [
     ("List both.", None, "\n- one\n- two\n"),
     ("List both.\n", None, "\n\n\nboth"),
     ("a", None, "b"),
+    ("Say something short.", None, "xq"),
+    ("Say something short.", None, "xqz"),
     ("Say nothing.", None, ""),
     ("Say nothing.", "", " \n"),
     ("Break it.", None, "half a \ud83d pair"),

@@ -89,6 +89,10 @@ def test_a_student_built_again_is_the_same(build: Build) -> None:
     assert build(400).revision == build(400).revision
 
 
+def test_a_student_that_reads_less_far_is_another_one(build: Build) -> None:
+    assert build(400).revision != build(500).revision
+
+
 @pytest.mark.parametrize("direction", ["forward", "reverse"])
 async def test_a_pair_costs_something_with_and_without_its_prompt(
     student: Student, direction: Literal["forward", "reverse"]

@@ -105,6 +105,18 @@ async def test_half_precision_is_near_and_says_so_in_the_revision(
     assert half.revision.endswith(f"+{dtype}")
 
 
+def test_only_a_length_that_is_not_the_usual_one_stands_in_the_revision(tiny_lm: TinyLm) -> None:
+    def revision(length: int | None) -> str:
+        spec = TransformersStudent(model=str(tiny_lm("llama")), template="alpaca", max_length=length, device="cpu")
+        return TransformersScorer(spec).revision
+
+    usual = revision(None)
+    assert "max_length" not in usual
+    # As many as the tiny model has positions.
+    assert revision(512) == usual
+    assert revision(100) == f"{usual}+max_length=100"
+
+
 def test_weights_that_differ_have_different_revisions(tiny_lm: TinyLm) -> None:
     assert student(tiny_lm("llama"), "alpaca").revision != student(tiny_lm("gpt2"), "alpaca").revision
 

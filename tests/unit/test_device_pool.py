@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import count
 
 import pytest
 from hypothesis import given
@@ -34,6 +35,44 @@ class SumDevice:
             raise RunError("thirteen")
         self.batches.append(list(batch))
         return [float(sum(one.ids)) for one in batch]
+
+
+class NarrowDevice(SumDevice):
+    """Holds one batch at a time, and the first one until every other lane was refused beside it."""
+
+    def __init__(self, lanes: int) -> None:
+        super().__init__(budget=1)
+        self.lanes = lanes
+        self.awaited = lanes - 1
+        self.refused = threading.Semaphore(0)
+        self.place = threading.Lock()
+
+    def mean_nlls(self, batch: Sequence[Pass]) -> list[float]:
+        if not self.place.acquire(blocking=False):
+            self.refused.release()
+            raise DeviceFullError("no memory left")
+        try:
+            while self.awaited and self.refused.acquire(timeout=10):
+                self.awaited -= 1
+            return super().mean_nlls(batch)
+        finally:
+            self.place.release()
+
+
+class ClashingDevice(SumDevice):
+    """Has room for none of its lanes' first batches, since all come at once."""
+
+    def __init__(self, lanes: int) -> None:
+        super().__init__(budget=1)
+        self.lanes = lanes
+        self.calls = count()
+        self.all_there = threading.Barrier(lanes)
+
+    def mean_nlls(self, batch: Sequence[Pass]) -> list[float]:
+        if next(self.calls) < self.lanes:
+            self.all_there.wait(10)
+            raise DeviceFullError("no memory left")
+        return super().mean_nlls(batch)
 
 
 class Answers:
@@ -90,6 +129,30 @@ def test_a_sequence_that_does_not_fit_alone_fails_and_the_others_do_not() -> Non
     pool.ask((one, answers) for one in passes([20] * 9, [21, 22]))
     pool.close()
     assert {len(one.ids): type(nll) for one, nll in answers.found} == {9: DeviceFullError, 2: float}
+
+
+@pytest.mark.parametrize("lanes", [2, 3])
+@pytest.mark.parametrize("crowded", [NarrowDevice, ClashingDevice])
+def test_a_sequence_that_fits_alone_is_computed_though_it_does_not_fit_beside_another(
+    crowded: Callable[[int], SumDevice], lanes: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    answers, asked = Answers(), passes(*([number] * 9 for number in range(20, 40)))
+    pool = DevicePool([crowded(lanes)])
+    pool.ask((one, answers) for one in asked)
+    pool.close()
+    assert dict(answers.found) == {one: float(sum(one.ids)) for one in asked}
+    assert caplog.messages == ["no memory left; going on with fewer batches at a time"]
+
+
+def test_a_sequence_that_fits_nowhere_fails_however_many_lanes_there_are_and_the_others_do_not() -> None:
+    device, answers = SumDevice(room=8), Answers()
+    device.lanes = 3
+    pool = DevicePool([device])
+    pool.ask((one, answers) for one in passes([20] * 9, [21, 22], [23, 24]))
+    pool.close()
+    assert {one.ids: type(nll) for one, nll in answers.found} == {
+        (20,) * 9: DeviceFullError, (21, 22): float, (23, 24): float,
+    }  # fmt: skip
 
 
 def test_a_failed_batch_fails_those_who_asked_for_it_and_is_tried_again_when_asked_again() -> None:

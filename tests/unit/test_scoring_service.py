@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -141,3 +143,24 @@ async def test_a_question_that_is_given_up_does_no_harm() -> None:
 def test_one_service_answers_several_event_loops() -> None:
     students = service(Letters())
     assert [asyncio.run(students.score(asked("bb"))) for _ in range(2)] == [known(5, 2, 2)] * 2
+
+
+@contextmanager
+def threads_that_take_turns_all_the_time() -> Generator[None]:
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual)
+
+
+@pytest.mark.parametrize("lanes", [1, 2])
+async def test_no_answer_is_lost_when_two_threads_bring_both_passes_at_once(lanes: int) -> None:
+    # One lane suffices: the prompts are as good as new, the bare texts are remembered and come from the texts' thread.
+    students = service(Letters(), device=LengthDevice(budget=1, lanes=lanes))
+    with threads_that_take_turns_all_the_time():
+        for number in range(20):
+            asked_now = [students.score(asked("b" * (n % 50 + 1), f"{number} {n}")) for n in range(300)]
+            pairs = await asyncio.wait_for(asyncio.gather(*asked_now), 10)
+            assert [pair.unconditioned for pair in pairs] == [n % 50 + 1 for n in range(300)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from itertools import product
 
 import pytest
@@ -57,6 +58,18 @@ def test_more_pairs_say_it_more_closely_and_the_same_seed_says_the_same() -> Non
     assert few.auc == pytest.approx(many.auc)
     assert many.auc_high - many.auc_low < (few.auc_high - few.auc_low) / 2
     assert separation(*zip(*some, strict=True)) == few
+
+
+def test_an_interval_takes_no_more_memory_for_more_pairs_and_is_the_one_of_all_resamples_at_once() -> None:
+    matched, shuffled = [n % 101 / 100 for n in range(3000)], [n % 127 / 100 for n in range(3000)]
+    tracemalloc.start()
+    try:
+        found = separation(matched, shuffled)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 50e6
+    assert (found.auc_low, found.auc_high) == pytest.approx((0.5856571694444445, 0.6143458249999999), rel=1e-12)
 
 
 @pytest.mark.parametrize("values", [([], []), ([1.0], [1.0, 2.0])])

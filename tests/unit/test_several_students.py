@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from preflect.adapters.ppm import PpmScorer
 from preflect.curation.choice import Filter
 from preflect.curation.filter_stage import FilterSamples
 from preflect.engine import run
@@ -19,8 +20,9 @@ from preflect.ports import Dropped
 from preflect.recipes import load
 from preflect.report.opinions import Opinions
 from preflect.report.tables import opinions_table, ranks_table
-from preflect.schemas import Instruction, Message, Opinion, Response, Sample, StudentScore
+from preflect.schemas import Instruction, Message, Opinion, PpmStudent, Response, Sample, StudentScore
 from preflect.scoring.hashed_text import HashedText
+from preflect.scoring.ppm import ByteModel
 from preflect.scoring.voting import Voter
 from preflect.stages.select_instruction import SelectInstruction
 from preflect.stages.select_response import SelectResponse
@@ -80,6 +82,22 @@ async def test_the_scores_of_the_student_that_decided_stand_last() -> None:
     out = await SelectResponse(student=one, others=(Voter(name="b", student=other),)).run(PLAIN)
     assert isinstance(out, Sample)
     assert [score.student for score in out.scores] == ["large"] * 3 + ["small"] * 3
+
+
+async def test_the_scores_of_one_student_at_two_lengths_do_not_stand_in_for_each_other() -> None:
+    asked = Instruction(messages=(Message(role="user", content="Say where the cat sat, and when."),))
+    answer = Response(instruction_id=asked.id, text="The cat sat on the mat at nine in the morning. " * 20)
+    sample = Sample(id="long", index=0, instructions=(asked,), responses=(answer,))
+    short, long = PpmScorer(PpmStudent(max_length=100)), PpmScorer(PpmStudent())
+    first = await SelectResponse(student=short, others=(Voter(name="b", student=long),)).run(sample)
+    scored = first.sample if isinstance(first, Dropped) else first
+    assert isinstance(scored, Sample)
+    tokens = {one.revision: one.conditioned_tokens for one in scored.scores if one.metric == "ifd_ppl"}
+    assert tokens == {short.revision: 67, long.revision: len(answer.text)}
+
+
+def test_scores_of_the_usual_length_keep_the_revision_that_they_always_had() -> None:
+    assert PpmScorer(PpmStudent()).revision == PpmScorer(PpmStudent(max_length=8192)).revision == ByteModel(5).revision
 
 
 async def test_one_student_alone_leaves_no_opinion() -> None:

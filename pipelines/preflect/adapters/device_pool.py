@@ -59,6 +59,21 @@ class _Wanted:
             asker.answer(self.sequence, nll)
 
 
+@dataclass(eq=False, slots=True)
+class _Crew:
+    """A device and the threads that hand it batches."""
+
+    device: Device
+    lanes: int
+    """Batches that it computes at once; one fewer when a single sequence did not fit beside another lane's batch."""
+    at_work: int = 0
+
+    def called(self) -> int:
+        """How many more threads are wanted; from now on they count as at work."""
+        more, self.at_work = max(0, self.lanes - self.at_work), max(self.lanes, self.at_work)
+        return more
+
+
 class DevicePool:
     """Hands sequences to whichever device is free, the longest first; nothing waits for a batch to fill."""
 
@@ -68,8 +83,9 @@ class DevicePool:
         self._in_work: dict[bytes, _Wanted] = {}
         self._known: OrderedDict[bytes, float] = OrderedDict()
         self._remembered = remembered
-        self._idle = [device for device in devices for _ in range(device.lanes)]
-        self._threads = ThreadPoolExecutor(max_workers=len(self._idle), thread_name_prefix="student-device")
+        self._crews = [_Crew(device, device.lanes) for device in devices]
+        lanes = sum(crew.lanes for crew in self._crews)
+        self._threads = ThreadPoolExecutor(max_workers=lanes, thread_name_prefix="student-device")
         self._told = False
 
     def ask(self, asked: Iterable[tuple[Pass, Asker]]) -> None:
@@ -85,9 +101,9 @@ class DevicePool:
                 if nll is not None:
                     known.append((sequence, asker, nll))
             self._waiting.sort(key=_length)
-            started, self._idle = self._idle, []
-        for device in started:
-            self._threads.submit(self._work, device)
+            called = [crew for crew in self._crews for _ in range(crew.called())]
+        for crew in called:
+            self._threads.submit(self._work, crew)
         for sequence, asker, nll in known:
             asker.answer(sequence, nll)
 
@@ -107,30 +123,34 @@ class DevicePool:
         wanted.askers.append(asker)
         return None
 
-    def _work(self, device: Device) -> None:
-        while batch := self._take(device):
-            self._compute(device, batch)
+    def _work(self, crew: _Crew) -> None:
+        while batch := self._take(crew):
+            self._compute(crew, batch)
 
-    def _take(self, device: Device) -> list[_Wanted]:
-        """The next batch: as many as the device's budget allows, and one at least."""
-        batch: list[_Wanted] = []
+    def _take(self, crew: _Crew) -> list[_Wanted]:
+        """The next batch: as many as the device's budget allows, one at least; none for a lane that is too many."""
         with self._lock:
-            # Sorted by length, so the first one taken is the longest.
-            while self._waiting and (not batch or (len(batch) + 1) * _length(batch[0]) <= device.budget):
-                wanted = self._waiting.pop()
-                if all(asker.gone() for asker in wanted.askers):
-                    del self._in_work[wanted.key]
-                else:
-                    batch.append(wanted)
-            if not batch:
-                self._idle.append(device)
+            batch = self._next(crew.device.budget) if crew.at_work <= crew.lanes else []
+            crew.at_work -= not batch
         return batch
 
-    def _compute(self, device: Device, batch: list[_Wanted]) -> None:
+    def _next(self, budget: int) -> list[_Wanted]:
+        batch: list[_Wanted] = []
+        # Sorted by length, so the first one taken is the longest.
+        while self._waiting and (not batch or (len(batch) + 1) * _length(batch[0]) <= budget):
+            wanted = self._waiting.pop()
+            if all(asker.gone() for asker in wanted.askers):
+                del self._in_work[wanted.key]
+            else:
+                batch.append(wanted)
+        return batch
+
+    def _compute(self, crew: _Crew, batch: list[_Wanted]) -> None:
+        lanes = crew.lanes
         try:
-            nlls = device.mean_nlls([wanted.sequence for wanted in batch])
+            nlls = crew.device.mean_nlls([wanted.sequence for wanted in batch])
         except DeviceFullError as error:
-            self._halve(device, batch, error)
+            self._shrink(crew, lanes, batch, error)
         except Exception as error:  # noqa: BLE001  # whoever asked gets it
             self._fail(batch, error)
         else:
@@ -146,17 +166,25 @@ class DevicePool:
             while len(self._known) > self._remembered:
                 self._known.popitem(last=False)
 
-    def _halve(self, device: Device, batch: list[_Wanted], error: DeviceFullError) -> None:
-        if len(batch) == 1:
+    def _shrink(self, crew: _Crew, lanes: int, batch: list[_Wanted], error: DeviceFullError) -> None:
+        """Have the batch tried again with less beside it; it fails only where there was nothing, on one of `lanes`."""
+        # In both cases another lane may have seen to it already.
+        if len(batch) > 1:
+            budget = crew.device.budget = min(crew.device.budget, max(1, len(batch) * _length(batch[0]) // 2))
+            self._put_back(batch, f"{error}; going on with batches of {budget} tokens, or fewer if need be")
+        elif lanes > 1:
+            with self._lock:
+                crew.lanes = min(crew.lanes, lanes - 1)
+            self._put_back(batch, f"{error}; going on with fewer batches at a time")
+        else:
             self._fail(batch, error)
-            return
-        # Another lane may have halved it already.
-        device.budget = min(device.budget, max(1, len(batch) * _length(batch[0]) // 2))
+
+    def _put_back(self, batch: list[_Wanted], warning: str) -> None:
         with self._lock:
             told, self._told = self._told, True
             self._waiting = sorted((*self._waiting, *batch), key=_length)
         if not told:
-            _log.warning("%s; going on with batches of %d tokens, or fewer if need be", str(error), device.budget)
+            _log.warning("%s", warning)
 
     def _fail(self, batch: list[_Wanted], error: Exception) -> None:
         with self._lock:

@@ -14,7 +14,7 @@ from preflect.adapters.tokenizer import HubTokenizer
 from preflect.errors import InputError
 from preflect.ports import NllPair, ScoreQuery
 from preflect.schemas import OnnxStudent
-from preflect.scoring.sequences import Layout, longest
+from preflect.scoring.sequences import Layout, longest, revision_at
 from preflect.scoring.spans import Pass
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ class OnnxScorer:
         lm = OnnxLm(card.model, Path(spec.model), budget=spec.batch_tokens)
         _check(spec, card, tokenizer, lm)
         self.name: Final = card.model
-        self.revision: Final = card.revision
+        usual = longest(card.model, spec.template, None, card.positions)
+        self.revision: Final = revision_at(card.revision, layout.max_length, usual=usual)
         self.template: Final[str] = spec.template
         self.noise: Final = 0.0
         self._service = ScoringService(layout.passes, DevicePool([lm]), window_tokens=lm.budget)

@@ -12,6 +12,7 @@ from preflect.ports import NllPair, ScoreQuery
 from preflect.schemas import PpmStudent
 from preflect.scoring.ifd import no_score
 from preflect.scoring.ppm import ByteModel
+from preflect.scoring.sequences import revision_at
 from preflect.scoring.spans import scored_length
 from preflect.scoring.templates import TEMPLATES, prompt_and_target
 
@@ -29,7 +30,7 @@ class PpmScorer:
     def __init__(self, spec: PpmStudent) -> None:
         model = ByteModel(spec.order)
         self.name: Final = "ppm"
-        self.revision: Final = model.revision
+        self.revision: Final = revision_at(model.revision, spec.max_length, usual=PpmStudent().max_length)
         self.template: Final[str] = spec.template
         self.noise: Final = 0.0
         self._max_length = spec.max_length

@@ -16,9 +16,9 @@ from preflect.adapters.served_model import ServedModel, root_of, served_model
 from preflect.adapters.student_check import check_losses, check_tokenizer, plain_texts
 from preflect.adapters.tokenizer import HubTokenizer, load_known_ids, load_tokenizer
 from preflect.errors import InputError, RunError
-from preflect.ports import NllPair, ScoreQuery
+from preflect.ports import MadeBy, NllPair, ScoreQuery
 from preflect.schemas import PromptLogprobsStudent
-from preflect.scoring.sequences import Layout, longest
+from preflect.scoring.sequences import Layout, longest, revision_at
 from preflect.scoring.spans import Pass
 
 _WINDOW_TOKENS: Final = 32_768
@@ -40,9 +40,10 @@ class PromptLogprobsScorer:
         wanted; or the server's context is too short for `max_length`.
         """
         served, layout, server = _checked(spec)
-        self.name: Final = _public_name(served.name)
-        self.revision: Final = spec.revision or _UNKNOWN_REVISION
-        self.template: Final[str] = spec.template
+        made_by = _made_by(spec, served, layout)
+        self.name: Final = made_by[0]
+        self.revision: Final = made_by[1]
+        self.template: Final = made_by[2]
         # A server in half precision is noisy, but would only say the same again.
         self.noise: Final = 0.0
         pool = RequestPool(server.http, server.mean_nll, concurrency=spec.concurrency)
@@ -53,9 +54,13 @@ class PromptLogprobsScorer:
         return await self._service.score(query)
 
 
-def check_prompt_logprobs(spec: PromptLogprobsStudent) -> None:
-    """See before a run begins that the student can be asked. Raises: as `PromptLogprobsScorer` does."""
-    _checked(spec)
+def check_prompt_logprobs(spec: PromptLogprobsStudent) -> MadeBy:
+    """See before a run begins that the student can be asked.
+
+    Returns: what tells its scores from others. Raises: as `PromptLogprobsScorer` does.
+    """
+    served, layout, _ = _checked(spec)
+    return _made_by(spec, served, layout)
 
 
 def _checked(spec: PromptLogprobsStudent) -> tuple[ServedModel, Layout, LogprobServer]:
@@ -117,6 +122,13 @@ def _probed(
                 return server, losses
             faults.append(f"the student's server {address.root} gives log-probabilities that are no finite numbers")
     raise InputError(f"{', and '.join(dict.fromkeys(faults))}; {_REMEDY}")
+
+
+def _made_by(spec: PromptLogprobsStudent, served: ServedModel, layout: Layout) -> MadeBy:
+    # A server may take less than its model does, so only the template says what is usual.
+    usual = longest(served.name, spec.template, None, None)
+    revision = revision_at(spec.revision or _UNKNOWN_REVISION, layout.max_length, usual=usual)
+    return _public_name(served.name), revision, spec.template
 
 
 def _public_name(model: str) -> str:

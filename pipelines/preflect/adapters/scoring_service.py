@@ -113,6 +113,7 @@ class _Question:
     future: asyncio.Future[NllPair]
     passes: tuple[Pass, ...] = ()
     nlls: list[float | None] = field(default_factory=lambda: [None, None])
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def chars(self) -> int:
@@ -126,9 +127,12 @@ class _Question:
         if isinstance(nll, Exception):
             self.settle(nll)
             return
-        # Both passes may be one and the same.
-        self.nlls = [nll if one == sequence else known for one, known in zip(self.passes, self.nlls, strict=True)]
-        if None not in self.nlls:
+        # Each pass may be brought by a thread of its own, both at once.
+        with self.lock:
+            # Both passes may be one and the same.
+            self.nlls = [nll if one == sequence else known for one, known in zip(self.passes, self.nlls, strict=True)]
+            complete = None not in self.nlls
+        if complete:
             self.settle(self._pair())
 
     def settle(self, outcome: NllPair | Exception) -> None:

@@ -15,9 +15,9 @@ from preflect.adapters.scoring_service import ScoringService
 from preflect.adapters.student_check import check_tokenizer
 from preflect.adapters.tokenizer import load_tokenizer
 from preflect.errors import InputError
-from preflect.ports import NllPair, ScoreQuery
+from preflect.ports import MadeBy, NllPair, ScoreQuery
 from preflect.schemas import TransformersStudent
-from preflect.scoring.sequences import Layout, longest
+from preflect.scoring.sequences import Layout, longest, revision_at
 
 if TYPE_CHECKING:
     from preflect.adapters.causal_lm import CausalLm
@@ -36,9 +36,10 @@ class TransformersScorer:
         """
         self._spec = spec
         lms, self._layout = _loaded(spec)
-        self.name: Final = public_name(spec.model)
-        self.revision: Final = _revision(spec, lms[0])
-        self.template: Final[str] = spec.template
+        made_by = _made_by(spec, spec.revision or lms[0].fingerprint(), lms[0], self._layout)
+        self.name: Final = made_by[0]
+        self.revision: Final = made_by[1]
+        self.template: Final = made_by[2]
         self.noise: Final = 0.0 if spec.dtype == "float32" else spec.rescore_band
         self._usual = _service(self._layout, lms)
         self._exact: ScoringService | None = None
@@ -66,12 +67,14 @@ class TransformersScorer:
         return _service(layout, lms)
 
 
-def check_transformers(spec: TransformersStudent) -> None:
+def check_transformers(spec: TransformersStudent) -> MadeBy | None:
     """See all that can be seen of a student without its weights, so that what is wrong is found before a run begins.
 
+    Returns: what tells its scores from others; None where only its weights will tell.
     Raises: MissingPartError and InputError as `TransformersScorer` does.
     """
-    _loaded(spec, weights=False)
+    lms, layout = _loaded(spec, weights=False)
+    return _made_by(spec, spec.revision, lms[0], layout) if spec.revision else None
 
 
 def _loaded(spec: TransformersStudent, *, weights: bool = True) -> tuple[list[CausalLm], Layout]:
@@ -111,6 +114,7 @@ def public_name(model: str) -> str:
     return folder.resolve().name if folder.is_dir() else model
 
 
-def _revision(spec: TransformersStudent, lm: CausalLm) -> str:
-    revision = spec.revision or lm.fingerprint()
-    return revision if spec.dtype == "float32" else f"{revision}+{spec.dtype}"
+def _made_by(spec: TransformersStudent, revision: str, lm: CausalLm, layout: Layout) -> MadeBy:
+    precise = revision if spec.dtype == "float32" else f"{revision}+{spec.dtype}"
+    usual = longest(spec.model, spec.template, None, lm.positions)
+    return public_name(spec.model), revision_at(precise, layout.max_length, usual=usual), spec.template

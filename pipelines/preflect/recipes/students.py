@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from preflect.curation.choice import Filter, FilterName
 from preflect.errors import InputError, MissingPartError
-from preflect.ports import Embedder, Student
+from preflect.ports import Embedder, MadeBy, Student
 from preflect.recipes.locate import Source
 from preflect.schemas import (
     ModelSpec,
@@ -116,32 +116,56 @@ def check_students(recipe: Recipe, source: Source) -> None:
     """See that every student which a stage will ask can be had: without loading weights, but servers are asked.
 
     Raises: MissingPartError: its packages are not installed; InputError: model, server, tokenizer or template is
-    unusable.
+    unusable, or nothing would tell two students' scores apart.
     """
     used = {name for stage in recipe.stages for name in stage.model_names}
+    known: dict[MadeBy, tuple[str, str]] = {}
     for name, model in recipe.models.items():
         if name not in used:
             continue
         try:
-            _check(model)
+            if made_by := _check(model):
+                origin = _origin(model)
+                _see_that_scores_differ(made_by, known.setdefault(made_by, (name, origin)), origin)
         except (InputError, MissingPartError) as error:
             key = "base_url" if isinstance(model, PromptLogprobsStudent) else "model"
             raise type(error)(f"{source.place(('models', name, key))}: models.{name}: {error}") from error
 
 
-def _check(model: ModelSpec) -> None:
+def _see_that_scores_differ(made_by: MadeBy, first: tuple[str, str], origin: str) -> None:
+    """Raise InputError where the same stands beside the scores of the `first` one, which comes from elsewhere."""
+    name, revision, template = made_by
+    if first[1] != origin:
+        raise InputError(
+            f"nothing tells its scores from those of models.{first[0]}: both are by {name!r} ({revision}, {template}); "
+            "give each a `revision:` of its own, or one another name (--served-model-name of vLLM and SGLang)"
+        )
+
+
+def _origin(model: ModelSpec) -> str:
+    """Where a model is: the same one there gives the same scores."""
+    if isinstance(model, PromptLogprobsStudent):
+        from preflect.adapters.served_model import root_of  # noqa: PLC0415  # most runs have no use
+
+        return root_of(model.base_url)
+    return model.model if isinstance(model, TransformersStudent) else ""
+
+
+def _check(model: ModelSpec) -> MadeBy | None:
+    """Look at it, and see what would tell its scores apart; None where that comes from its contents."""
     if isinstance(model, TransformersStudent):
         from preflect.adapters.transformers import check_transformers  # noqa: PLC0415  # its libraries are an extra
 
-        check_transformers(model)
-    elif isinstance(model, OnnxStudent):
+        return check_transformers(model)
+    if isinstance(model, OnnxStudent):
         from preflect.adapters.onnx import check_onnx  # noqa: PLC0415  # its libraries are an extra
 
         check_onnx(model)
-    elif isinstance(model, PromptLogprobsStudent):
+    if isinstance(model, PromptLogprobsStudent):
         from preflect.adapters.prompt_logprobs import check_prompt_logprobs  # noqa: PLC0415  # most runs have no use
 
-        check_prompt_logprobs(model)
+        return check_prompt_logprobs(model)
+    return None
 
 
 def _kind(text: str) -> str:

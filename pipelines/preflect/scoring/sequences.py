@@ -107,6 +107,11 @@ class Layout:
         return self.encoder.chat_turns((Message(role="user", content=content),))
 
 
+def revision_at(revision: str, max_length: int, *, usual: int) -> str:
+    """The revision that stands beside a student's scores, which are others where texts are cut at another length."""
+    return revision if max_length == usual else f"{revision}+max_length={max_length}"
+
+
 def longest(student: str, template: Template, wanted: int | None, positions: int | None) -> int:
     """How far a student reads, in tokens: as far as is wanted, else as far as its template's original did.
 

@@ -37,14 +37,16 @@ class Pass:
         return blake2b(self.packed, digest_size=16, salt=self.first.to_bytes(8, "little")).digest()
 
 
-def scored_length(length: int, room: int) -> int:
-    """How many of a target's `length` tokens are scored when `room` are left behind the prompt.
+def scored_length(length: int, room: int, *, unpredicted: int = 0) -> int:
+    """How many of a target's `length` tokens are kept when `room` are left behind the prompt.
 
-    Raises: UnscorableError: the target is empty, one token, or cut down to less than two.
+    Args: unpredicted is how many of them are left out of the score because nothing stands before them.
+    Raises: UnscorableError: the target is empty, or fewer than two tokens of it would be scored, cut or not.
     """
-    if length < _FEWEST:
+    fewest = _FEWEST + unpredicted
+    if length < fewest:
         raise UnscorableError("unscorable:one_token" if length else "unscorable:empty")
-    if room < _FEWEST:
+    if room < fewest:
         raise UnscorableError("unscorable:cut_away")
     return min(length, room)
 
@@ -61,7 +63,7 @@ def passes_after_bos(
     """
     kept = scored_length(len(alone) - bos, max_length - len(prefix))
     conditioned = Pass(tuple(joint[:max_length]), len(prefix))
-    if conditioned.tokens < 1:
+    if conditioned.tokens < _FEWEST:
         raise UnscorableError("unscorable:merged_with_prompt")
     return conditioned, Pass(tuple(alone[: bos + kept]), bos)
 
@@ -76,11 +78,11 @@ def passes_without_bos(
 
     Raises: UnscorableError: too few tokens are left.
     """
-    scored_length(len(alone), max_length - len(prefix))
+    scored_length(len(alone), max_length - len(prefix), unpredicted=1)
     shared = _shared_tail(joint, alone, most=min(len(joint) - len(prefix), len(alone) - 1))
     first = len(joint) - shared
     kept = min(len(joint), max_length) - first
-    if kept < 1:
+    if kept < _FEWEST:
         raise UnscorableError("unscorable:merged_with_prompt")
     start = len(alone) - shared
     return Pass(tuple(joint[: first + kept]), first), Pass(tuple(alone[: start + kept]), start)
