@@ -659,6 +659,18 @@ async def test_the_budget_is_never_passed_and_calls_wait_for_room(tmp_path: Path
     assert 0.4 < spent <= 0.5
 
 
+async def test_where_replies_cost_more_than_was_set_aside_calls_stop_at_the_budget(tmp_path: Path) -> None:
+    endpoint = Endpoint(fine)
+    # Ten tokens are set aside for each, 0.01 USD, so that all fit; the endpoint bills twenty, 0.02 USD.
+    price, budget_usd = Price(output=1000.0), 0.1
+    async with rig(endpoint, tmp_path, budget_usd=budget_usd, price=price, max_tokens=10, concurrency=1) as r:
+        results = await asyncio.gather(*(r.model.complete(ask(str(i))) for i in range(9)), return_exceptions=True)
+        assert r.journal.spent_usd() == pytest.approx(0.02 * len(endpoint.bodies))
+        # One goes out while the reply before it is read.
+        assert r.journal.spent_usd() <= budget_usd + 0.02 + 1e-9
+    assert any(isinstance(result, BudgetError) for result in results)
+
+
 async def test_a_retry_waits_for_money_on_nobodys_clock(tmp_path: Path) -> None:
     async def answer(n: int, _: dict[str, Any]) -> web.Response:
         if n == 0:

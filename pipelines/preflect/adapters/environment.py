@@ -38,6 +38,9 @@ def secret(name: str | None) -> str:
     """The variable's value, empty when no variable is named. Raises: InputError when it's not set, or no key."""
     if name is None:
         return ""
+    if not name.isidentifier():
+        # Not quoted: it may be the key itself.
+        raise InputError("this is no variable's name; name the variable that holds the key, never the key itself")
     value = os.environ.get(name, "")
     if not value:
         raise InputError(f"the environment variable {name} is not set; set it to the API key: export {name}=…")

@@ -86,7 +86,12 @@ class Budget:
             raise
 
     def send(self, amount: int) -> None:
-        """So much of what is held may be billed from now on."""
+        """So much of what is held may be billed from now on.
+
+        Raises: BudgetError: requests before it cost more than was set aside for them, and this one would pass the limit.
+        """
+        if amount and self._limit is not None and self._spent + self._sent + amount > self._limit:
+            raise self._refusal(amount)
         self._sent += amount
         self._reserve()
 
@@ -155,8 +160,8 @@ class Held:
     def sent(self) -> None:
         """From now on the request may be billed."""
         if self._open and not self._sent:
-            self._sent = True
             self._budget.send(self._amount)
+            self._sent = True
 
     def settle(self, cost_usd: float) -> None:
         """The request cost so much, and a call of the journal has it; 0 where it was refused."""

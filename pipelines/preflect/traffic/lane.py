@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
+from preflect.errors import StoppedError
 from preflect.ports import CallMeter, Gate
 from preflect.traffic.adaptive_limit import AdaptiveLimit, Sent
 from preflect.traffic.pace import Pace
@@ -50,7 +51,7 @@ class Ticket:
     """A request in the queue; the same ticket when it must be sent again, so that it keeps its rank."""
 
     send: Callable[[], Awaitable[HttpReply]]
-    """Sends it; never raises but when cancelled."""
+    """Sends it; raises StoppedError where it may not go any more, and else only when cancelled."""
     urgency: int
     """The place of its stage in the recipe: see `Lane`; among equals, the earlier goes first."""
     tokens: int
@@ -202,6 +203,10 @@ class Lane:
     async def _send(self, line: Line, ticket: Ticket) -> None:
         try:
             reply = await ticket.send()
+        except StoppedError as error:  # there is no money for it any more; those behind it hear the same
+            self._limit.answered(ticket.sent)
+            self._refuse(ticket, error)
+            return
         except BaseException as error:
             self._limit.answered(ticket.sent)
             self._tell(line, ticket, error)
@@ -218,6 +223,9 @@ class Lane:
     def _tell(self, line: Line, ticket: Ticket, error: BaseException) -> None:
         """The caller of a request that broke, or was given up when the lane was closed, is told; its place is free."""
         line.in_flight -= 1
+        self._refuse(ticket, error)
+
+    def _refuse(self, ticket: Ticket, error: BaseException) -> None:
         if not ticket.reply.done():
             ticket.reply.set_exception(error)
             ticket.reply.exception()  # looked at here: its caller may be gone
