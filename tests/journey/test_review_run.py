@@ -297,6 +297,10 @@ def test_a_gate_that_shuts_stops_the_run_until_it_is_opened(
     assert useless.returncode == 2
     assert "limits.judge_min_accuracy=0: the run run is done, there is nothing to go on with" in useless.stderr
     assert preflect("resume", "run", "-q").returncode == 0
+    shut = preflect("review", "push", "run", "--to", queue, "--set", "size=12", "--set", "random=0.2")
+    assert shut.returncode == 2
+    assert "size 12 and random 0.2 have 2 samples drawn by chance" in shut.stderr
+    assert not queue.exists()
     preflect("review", "push", "run", "--to", queue, "--set", "size=12", "--set", "gold=0", "--set", "random=0.5")
     answer(queue, always("a"))
     for new in (12, 0):
