@@ -532,7 +532,8 @@ def test_single_responses_and_reference_answers_are_reviewed_as_well(
     assert preflect("review", "push", "run", "--to", "queue.jsonl", *options).returncode == 0
     said = {"sft": {"rating_a": 1}, "rft": {"correct": "no"}}[kind]
     answer(tmp_path / "queue.jsonl", lambda number, line: [{"reviewer": "ann", **said}])
-    assert preflect("review", "pull", "run").returncode == 0
+    pulled = preflect("review", "pull", "run")
+    assert "6 of 6 samples have all their answers, 6 are decided" in pulled.stdout
     [refused] = [e["refused"] for e in read(tmp_path / "run" / "manifest.json")["exports"] if e["kind"] == kind]
     reason = {"sft": "judged_bad", "rft": "reference_refuted"}[kind]
     assert 0 < refused[reason] <= 6

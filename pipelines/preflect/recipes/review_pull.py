@@ -101,7 +101,7 @@ def pull(folder: RunFolder, moved: Mapping[DeskName, DeskSpec]) -> Pulled:
             unknown=unknown,
             full=answered.full(),
             size=answered.size(),
-            decided=sum(answered.decision(sample_id) is not None for sample_id in answered.reviewed),
+            decided=answered.decided(),
             go_on=go_on,
         )
 
