@@ -288,6 +288,43 @@ def test_a_judge_who_is_wrong_too_often_exports_nothing(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_gate_that_shuts_stops_the_run_until_it_is_opened(
+    preflect: Run, write_recipe: WriteRecipe, tmp_path: Path
+) -> None:
+    recipe, run_, queue = write_recipe(limits={"judge_min_accuracy": 0.999}), tmp_path / "run", tmp_path / "queue.jsonl"
+    assert preflect("run", recipe, "--run", "run", "-q").returncode == 0
+    useless = preflect("resume", "run", "--set", "limits.judge_min_accuracy=0")
+    assert useless.returncode == 2
+    assert "limits.judge_min_accuracy=0: the run run is done, there is nothing to go on with" in useless.stderr
+    assert preflect("resume", "run", "-q").returncode == 0
+    shut = preflect("review", "push", "run", "--to", queue, "--set", "size=12", "--set", "random=0.2")
+    assert shut.returncode == 2
+    assert "size 12 and random 0.2 have 2 samples drawn by chance" in shut.stderr
+    assert not queue.exists()
+    preflect("review", "push", "run", "--to", queue, "--set", "size=12", "--set", "gold=0", "--set", "random=0.5")
+    answer(queue, always("a"))
+    for new in (12, 0):
+        refused = preflect("review", "pull", "run")
+        assert refused.returncode == 3
+        assert f"12 answers are brought in: {new} new, 0 changed\nnot exported: by people's reviews" in refused.stderr
+        assert "allow it with `preflect resume run --set limits.judge_min_accuracy=LESS`" in refused.stderr
+    shown = preflect("show", "run").stdout
+    assert "small: stopped" in shown
+    assert "not exported: by people's reviews" in shown
+    assert not (run_ / "export").exists()
+    # What is kept can still be asked about and looked at.
+    assert preflect("review", "push", "run", "--more").returncode == 0
+    assert preflect("review", "report", "run").returncode == 0
+    assert preflect("resume", "run", "-q").returncode == 3
+    done = preflect("resume", "run", "--set", "limits.judge_min_accuracy=0", "-q", "--json")
+    assert json.loads(done.stdout)["manifest"]["status"] == "done", done.stderr
+    assert (run_ / "export").exists()
+    exported = contents(run_)
+    assert preflect("review", "pull", "run").returncode == 0
+    assert contents(run_) == exported
+    assert preflect("export", "run", "--to", "out").returncode == 0
+
+
 def test_a_judge_who_is_not_known_yet_is_exported_once_people_find_it_right(
     preflect: Run, write_recipe: WriteRecipe, tmp_path: Path
 ) -> None:
@@ -495,7 +532,8 @@ def test_single_responses_and_reference_answers_are_reviewed_as_well(
     assert preflect("review", "push", "run", "--to", "queue.jsonl", *options).returncode == 0
     said = {"sft": {"rating_a": 1}, "rft": {"correct": "no"}}[kind]
     answer(tmp_path / "queue.jsonl", lambda number, line: [{"reviewer": "ann", **said}])
-    assert preflect("review", "pull", "run").returncode == 0
+    pulled = preflect("review", "pull", "run")
+    assert "6 of 6 samples have all their answers, 6 are decided" in pulled.stdout
     [refused] = [e["refused"] for e in read(tmp_path / "run" / "manifest.json")["exports"] if e["kind"] == kind]
     reason = {"sft": "judged_bad", "rft": "reference_refuted"}[kind]
     assert 0 < refused[reason] <= 6

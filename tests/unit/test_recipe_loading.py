@@ -455,6 +455,27 @@ def test_a_limit_that_is_not_defined_is_named_with_the_nearest() -> None:
     ]
 
 
+def gated(options: str, least: object = 0.7) -> str:
+    review = f"  - {{stage: review, {options}}}\n  - {{stage: pair"
+    return GOOD.replace("  - {stage: pair", review) + f"limits: {{judge_min_accuracy: {least}}}\n"
+
+
+def test_a_gate_that_no_answers_could_open_is_a_fault_of_the_recipe() -> None:
+    assert order_faults(gated("size: 6, random: 0, gold: 0")) == [
+        (
+            "recipe.yaml:14: size 6 and random 0 have 0 samples drawn by chance, and limits.judge_min_accuracy needs "
+            "at least 5; raise size or random"
+        )
+    ]
+    assert "size 10 and random 0.44 have 4 samples" in order_faults(gated("size: 10, random: 0.44"))[0]
+    assert "recipe.yaml:14: a review of `kind: sft` says nothing of the judge" in order_faults(gated("kind: sft"))[0]
+
+
+def test_a_gate_that_five_samples_by_chance_may_open_is_in_order() -> None:
+    assert notes(gated("size: 10, random: 0.5")) == ()
+    assert notes(gated("size: 6, random: 0", "null")) == ()
+
+
 REFLECTION = """\
 name: demo
 input: {path: seeds.jsonl}

@@ -67,7 +67,7 @@ def test_what_is_said_of_one_sample_is_resampled_together() -> None:
         ("rating", 4, 4),
         ("problems", 4, 4),
     }
-    assert [found[name].answers for name in ("better", "rating", "problems")] == [8, 16, 4 * 2 * 7 * 2]
+    assert [found[name].answers for name in ("better", "rating", "problems")] == [8, 16, 16]
     # All four samples say the same of problems: alike, they are resampled to the same.
     assert found["problems"].alpha.low == found["problems"].alpha.high
 

@@ -205,6 +205,8 @@ def test_parts_that_are_more_than_the_whole_are_refused() -> None:
         ReviewStage(random=0.7, gold=0.4)
     with pytest.raises(ValidationError, match="set `gold` above 0"):
         ReviewStage(policy="weighted", gold=0)
+    with pytest.raises(ValidationError, match="hears the `experts` first, and none is named; name them"):
+        ReviewStage(policy="expert")
 
 
 @pytest.mark.parametrize("kind", ["sft", "rft"])

@@ -24,14 +24,12 @@ def export(
 ) -> None:
     """Write a run's training data, each row validated."""
     from preflect.engine.run_folder import find_run
-    from preflect.engine.so_far import check_done
     from preflect.recipes.finish import export as write
 
     unknown = sorted(set(format_.split(",")) - {"trl"})
     if unknown:
         raise InputError(f"--format: unknown {', '.join(unknown)}; known are trl")
     folder = find_run(run)
-    check_done(folder)
     counts = write(folder, to)
     print_result({"to": str(to), "exports": _documents(counts)}, _lines(counts, to), as_json=as_json)
 
@@ -50,11 +48,9 @@ def pairs(
     The run itself stays as it is; the pairs go to a folder of their own, as training data.
     """
     from preflect.engine.run_folder import find_run
-    from preflect.engine.so_far import check_done
     from preflect.recipes.pairs import choose_again
 
     folder = find_run(run)
-    check_done(folder)
     chosen = choose_again(folder, _strategy(strategy), min_margin, to)
     document = {
         "to": str(chosen.to),

@@ -88,9 +88,10 @@ class ReviewFolder:
         recipe = self.run.recipe()
         phase = review_phase(recipe)
         if phase is None:
-            check_done(self.run)
+            # The run was done, though `limits.judge_min_accuracy` may have stopped it since.
             if self._before.exists():
                 return read_samples(parts_in(self._before))
+            check_done(self.run)
             return self.run.samples()
         if self.run.manifest().phases_done < phase.number or not self._is_streamed(phase):
             raise InputError(

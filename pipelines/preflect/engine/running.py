@@ -26,7 +26,7 @@ from preflect.engine.run_folder import RunFolder, new_run_path
 from preflect.engine.sitting import Sitting
 from preflect.engine.so_far import manifest_so_far, steps
 from preflect.engine.traffic import traffic_so_far
-from preflect.engine.way_on import way_on
+from preflect.engine.way_on import with_way_on
 from preflect.errors import AwaitingReviewError, InputError, PreflectError, StoppedError
 from preflect.schemas import Manifest, OpenAIModel, Recipe, content_id
 
@@ -236,7 +236,7 @@ def _reasons_kept(folder: RunFolder) -> Generator[None]:
     try:
         yield
     except StoppedError as error:
-        hint = f"{error}\neverything is kept: {way_on(error, folder)}"
+        hint = with_way_on(error, folder)
         paused = isinstance(error, AwaitingReviewError)
         _write_down(folder, "paused" if paused else "stopped", hint if paused else str(error))
         raise type(error)(hint) from error

@@ -21,9 +21,9 @@ def _at_endpoints(folder: RunFolder) -> str:
     return f"; left at work at the endpoint, to be picked up then: {batches} ({requests:,} requests)"
 
 
-def way_on(error: StoppedError, folder: RunFolder) -> str:
-    """The command that goes on with a run that stopped, and what is left at work meanwhile."""
-    return f"{_command(error, folder)}{_at_endpoints(folder)}"
+def with_way_on(error: StoppedError, folder: RunFolder) -> str:
+    """Why a run stopped, with the command that goes on with it and what is left at work meanwhile."""
+    return f"{error}\neverything is kept: {_command(error, folder)}{_at_endpoints(folder)}"
 
 
 def _command(error: StoppedError, folder: RunFolder) -> str:

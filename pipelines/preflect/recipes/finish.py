@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from preflect.engine.review_folder import review_stage
 from preflect.engine.run_folder import RunFolder
-from preflect.engine.so_far import rejections_so_far
+from preflect.engine.so_far import check_done, rejections_so_far
 from preflect.errors import JudgeTooInaccurateError
 from preflect.schemas import ExportCounts, ExportSpec, Limits, Manifest, Recipe, ReviewCounts, Sample
 from preflect.schemas.stages import StudentStage
@@ -30,7 +30,7 @@ def export(folder: RunFolder, to: Path | None = None, spec: ExportSpec | None = 
     from preflect.export import export_run  # noqa: PLC0415
 
     recipe = folder.recipe()
-    check_judge(recipe.limits, folder.manifest().review, must_be_known=True)
+    check_exportable(folder)
     return export_run(folder.samples(), to or folder.export_path, spec or recipe.export, recipe.seed)
 
 
@@ -126,6 +126,13 @@ def _write_report(folder: RunFolder, manifest: Manifest, findings: Findings, pen
         rejections=(rejection for rejection, _ in rejections_so_far(folder)),
         pen=pen,
     )
+
+
+def check_exportable(folder: RunFolder) -> None:
+    """Raises: JudgeTooInaccurateError as `check_judge`; InputError: the run is not done."""
+    manifest = folder.manifest()
+    check_judge(folder.recipe().limits, manifest.review, must_be_known=manifest.status == "done")
+    check_done(folder)
 
 
 def check_judge(limits: Limits, review: ReviewCounts | None, *, must_be_known: bool) -> None:

@@ -8,6 +8,7 @@ from typing import Final
 from preflect.errors import RecipeError
 from preflect.recipes.locate import KeyPath, Source
 from preflect.recipes.nearest import did_you_mean, listed
+from preflect.recipes.review_options import gate_fault
 from preflect.schemas import ChatModelSpec, ModelSpec, OpenAIModel, PairStage, Recipe
 from preflect.schemas.stages import AnyStage, ReviewStage, SelectInstruction, SelectResponse, SelfInstruct, StudentStage
 
@@ -95,6 +96,8 @@ def _order_faults(recipe: Recipe, index: int, has_response: bool, where: Source)
     if isinstance(stage, ReviewStage) and (first := _first_review(recipe)) != index:
         line = where.line(("stages", str(first)))
         yield path, f"there is a stage 'review' on line {line} already; a run is reviewed once, leave one of them out"
+    if isinstance(stage, ReviewStage) and (shut := gate_fault(recipe.limits, stage)):
+        yield path, shut
     start = _counts_from(recipe, index)
     before = [s.stage for s in recipe.stages[start:index]]
     given = {*before, "response"} if has_response and not _made_anew(recipe, index) else {*before}

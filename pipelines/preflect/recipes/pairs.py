@@ -8,7 +8,7 @@ from pathlib import Path
 
 from preflect.engine.run_folder import RunFolder
 from preflect.export import export_run
-from preflect.recipes.finish import check_judge
+from preflect.recipes.finish import check_exportable
 from preflect.schemas import ExportCounts, Rejection, Sample
 from preflect.schemas.stages import Strategy
 from preflect.stages.pair import choose_pair, pair_rng
@@ -31,7 +31,7 @@ def choose_again(folder: RunFolder, strategy: Strategy, min_margin: float, to: P
     """Choose pairs by another strategy or margin and export them; the run itself stays as it is."""
     chosen = ChosenAgain(to=to or folder.path / "pairs" / f"{strategy}-{min_margin:g}")
     recipe = folder.recipe()
-    check_judge(recipe.limits, folder.manifest().review, must_be_known=True)
+    check_exportable(folder)
     spec = recipe.export.evolve(kinds=("dpo",))
     chosen.exports = export_run(_paired(folder, strategy, min_margin, chosen), chosen.to, spec, recipe.seed)
     return chosen

@@ -20,10 +20,10 @@ from preflect.adapters.shipped import shipped
 from preflect.adapters.sim_process import simulated_endpoint
 from preflect.engine.local import LocalRunner
 from preflect.engine.plan import Connected, Phase, Plan, Runner, Wiring
-from preflect.engine.review_folder import ReviewFolder
+from preflect.engine.review_folder import ReviewFolder, review_stage
 from preflect.engine.run_folder import RunFolder
 from preflect.engine.running import WAY_TO_A_MODEL
-from preflect.errors import DataError, RecipeError
+from preflect.errors import DataError, InputError, RecipeError
 from preflect.prompts import has_prompt, load_prompt
 from preflect.recipes.finish import Ending
 from preflect.recipes.locate import Source
@@ -139,6 +139,11 @@ def plan_to_resume(folder: RunFolder, overrides: Sequence[str] = (), *, replay: 
     _check_overrides(loaded.source)
     recipe, unpriced = loaded.recipe, ()
     manifest = folder.manifest()
+    if manifest.status == "done" and overrides:
+        raise InputError(
+            f"{', '.join(overrides)}: the run {folder.path} is done, there is nothing to go on with, and this would "
+            "change nothing; start a new run with it"
+        )
     # What was simulated once stays so, whatever answers now; so does what an imported journal has of the simulator.
     simulated = manifest.simulated or (folder.journal_path.exists() and _is_simulated(folder.journal_path))
     if manifest.status != "done":
@@ -203,6 +208,9 @@ def _connect(recipe: Recipe, phase: Phase, wiring: Wiring) -> AbstractAsyncConte
 
 
 def _reviewed(folder: RunFolder) -> ReviewCounts | None:
+    if review_stage(folder.recipe()) is None:
+        # What was pulled into its samples, and no answer that a killed pull has only kept.
+        return folder.manifest().review
     if ReviewFolder(folder).queue() is None:
         return None
     from preflect.recipes.review_figures import count_reviews  # noqa: PLC0415  # few runs are reviewed

@@ -22,7 +22,7 @@ def count_reviews(folder: RunFolder) -> ReviewCounts:
     kept = files.answers()
     return ReviewCounts(
         reviewed=len(answered.reviewed),
-        decided=sum(answered.decision(sample_id) is not None for sample_id in answered.reviewed),
+        decided=answered.decided(),
         reviewers=len({answer.reviewer for answer in kept}),
         answers_id=answers_id(kept, answered.options),
         judge_accuracy=judge_accuracy(answered, judge),

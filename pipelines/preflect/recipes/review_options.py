@@ -11,7 +11,8 @@ from preflect.errors import InputError
 from preflect.recipes.locate import Source
 from preflect.recipes.nearest import did_you_mean
 from preflect.recipes.overrides import override
-from preflect.schemas import ReviewStage
+from preflect.schemas import Limits, ReviewStage
+from preflect.scoring.survey import FEWEST
 
 
 def options_with(options: ReviewStage, settings: Sequence[str]) -> ReviewStage:
@@ -21,6 +22,24 @@ def options_with(options: ReviewStage, settings: Sequence[str]) -> ReviewStage:
         return ReviewStage.model_validate_json(orjson.dumps(values))
     except ValidationError as error:
         raise InputError("; ".join(_complaint(e["loc"], e["msg"], e["input"]) for e in error.errors())) from error
+
+
+def gate_fault(limits: Limits, options: ReviewStage) -> str | None:
+    """Why `limits.judge_min_accuracy` could let nothing through, whatever people answer to such a queue."""
+    if limits.judge_min_accuracy is None:
+        return None
+    if options.kind != "preference":
+        return (
+            f"a review of `kind: {options.kind}` says nothing of the judge, and limits.judge_min_accuracy would let "
+            "nothing through; leave one of them out"
+        )
+    by_lot = round(options.size * options.random)
+    if by_lot >= FEWEST:
+        return None
+    return (
+        f"size {options.size:,} and random {options.random:g} have {by_lot} samples drawn by chance, and "
+        f"limits.judge_min_accuracy needs at least {FEWEST}; raise size or random"
+    )
 
 
 def _complaint(place: tuple[int | str, ...], message: str, got: object) -> str:

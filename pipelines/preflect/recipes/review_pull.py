@@ -13,6 +13,7 @@ from typing import Final
 from preflect.desk import ReviewItem
 from preflect.engine.review_folder import ReviewFolder, alone, answers_id, review_phase
 from preflect.engine.run_folder import RunFolder
+from preflect.engine.way_on import with_way_on
 from preflect.errors import DataError, InputError, JudgeTooInaccurateError
 from preflect.recipes.admission import admission_of, scoring_students
 from preflect.recipes.finish import Ending, report
@@ -67,7 +68,8 @@ def pull(folder: RunFolder, moved: Mapping[DeskName, DeskSpec]) -> Pulled:
     A run with a stage `review` is not touched but for its answers: `resume` goes on with them.
     Args: moved are the queues that are elsewhere than where they were laid out last.
     Raises: InputError: nothing was pushed; DataError: an answer does not fit the form; nothing was changed.
-    JudgeTooInaccurateError: all is brought in, and not exported.
+    JudgeTooInaccurateError: all is brought in, and not exported; the run is stopped till the judge is found right more
+    often, or `resume` allows it.
     """
     with alone(folder) as files:
         queue = files.queue()
@@ -84,16 +86,22 @@ def pull(folder: RunFolder, moved: Mapping[DeskName, DeskSpec]) -> Pulled:
         for name, desk in moved.items():
             files.keep_desk(name, desk)
         files.keep_answers(after.values())
-        go_on = bring_in(folder)
+        new = len(after.keys() - before.keys())
+        changed = sum(key in before and before[key] != a.evolve(place=before[key].place) for key, a in after.items())
+        try:
+            go_on = bring_in(folder)
+        except JudgeTooInaccurateError as error:
+            counts = f"{len(after):,} answers are brought in: {new:,} new, {changed:,} changed"
+            raise JudgeTooInaccurateError(f"{counts}\n{with_way_on(error, folder)}") from error
         answered = answered_of(folder)
         return Pulled(
             answers=len(after),
-            new=len(after.keys() - before.keys()),
-            changed=sum(key in before and before[key] != a.evolve(place=before[key].place) for key, a in after.items()),
+            new=new,
+            changed=changed,
             unknown=unknown,
             full=answered.full(),
             size=answered.size(),
-            decided=sum(answered.decision(sample_id) is not None for sample_id in answered.reviewed),
+            decided=answered.decided(),
             go_on=go_on,
         )
 
@@ -149,7 +157,8 @@ def bring_in(folder: RunFolder) -> bool:
     known = answers_id(ReviewFolder(folder).answers(), answered_of(folder).options)
     is_old = manifest.review is None or manifest.review.answers_id != known
     if phase is None:
-        if is_old:
+        # One that the gate has stopped is told of it by every pull.
+        if is_old or manifest.status != "done":
             _make_anew(folder, manifest)
         return False
     if manifest.phases_done > phase.number and is_old:
@@ -180,15 +189,16 @@ def _make_anew(folder: RunFolder, manifest: Manifest) -> None:
         reasons = lost.setdefault(of_stage, {})
         reasons[reason] = reasons.get(reason, 0) + count
     counts = tuple(count.evolve(candidates_lost=lost.get(count.stage, {})) for count in manifest.stages)
-    made = manifest.evolve(stages=counts, review=count_reviews(folder), exports=())
+    made = manifest.evolve(status="done", message="", stages=counts, review=count_reviews(folder), exports=())
     with closing(Ending()) as ending:
         try:
             made = made.evolve(exports=ending.export(folder, made.review))
-        except JudgeTooInaccurateError:
+        except JudgeTooInaccurateError as error:
             # Data that a judge chose who is known to be wrong too often must not lie there.
             shutil.rmtree(folder.export_path, ignore_errors=True)
-            report(folder, made)
-            folder.write_manifest(made)
+            stopped = made.evolve(status="stopped", message=str(error))
+            report(folder, stopped)
+            folder.write_manifest(stopped)
             raise
         ending.report(folder, made)
     folder.write_manifest(made)

@@ -13,7 +13,7 @@ from preflect.engine.run_folder import RunFolder
 from preflect.errors import InputError
 from preflect.recipes.review_answers import answered_of
 from preflect.recipes.review_desks import check_apart, open_desk, place_of
-from preflect.recipes.review_options import options_with
+from preflect.recipes.review_options import gate_fault, options_with
 from preflect.review.form import form_of, item_of
 from preflect.review.queue import ADJUDICATE, candidates, choose_round
 from preflect.schemas import DeskName, DeskSpec, ReviewQueue, ReviewRound, ReviewStage, ReviewTask
@@ -85,6 +85,8 @@ def _options(files: ReviewFolder, overrides: Sequence[str]) -> ReviewStage:
             f"kind is {queue.options.kind!r} in the queue that people have, got {options.kind!r}; a run is reviewed "
             "in one way, use a copy of it for another"
         )
+    if shut := gate_fault(files.run.recipe().limits, options):
+        raise InputError(shut)
     return options
 
 

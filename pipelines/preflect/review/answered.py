@@ -61,6 +61,12 @@ class Answered:
         """What is decided of a sample; None where nobody answered, or people disagree."""
         return decide(self.votes(sample_id), self.options, self.weights)
 
+    def decided(self) -> int:
+        """How many samples people have settled; of single responses, how many have a rating."""
+        if self.options.kind == "sft":
+            return sum(bool(self.votes(sample_id, "rating")) for sample_id in self.reviewed)
+        return sum(self.decision(sample_id) is not None for sample_id in self.reviewed)
+
     @cached_property
     def weights(self) -> Mapping[str, Fraction]:
         """How much each reviewer's word counts under `policy: weighted`."""

@@ -54,7 +54,7 @@ def report_of(
         kind=answered.options.kind,
         pushed=answered.size(),
         reviewed=len(decisions),
-        decided=sum(decision is not None for decision in decisions.values()),
+        decided=answered.decided(),
         conflicts=sum(decision is None and bool(answered.votes(s)) for s, decision in decisions.items()),
         ties=sum(decision is not None and decision.value == TIE for decision in decisions.values()),
         parts=dict(
@@ -79,7 +79,8 @@ def _questions(answered: Answered, seed: int) -> Iterator[QuestionFigures]:
         reviewers = sorted({who for unit in units for who in unit})
         yield QuestionFigures(
             question=question,
-            answers=sum(map(len, units)),
+            # One answer about problems says of each whether it is there.
+            answers=sum(map(len, units)) // (len(PROBLEMS) if question == "problems" else 1),
             alpha=estimated(
                 [[[*unit.values()] for unit in units] for units in samples],
                 partial(krippendorffs_alpha, level=level),

@@ -231,6 +231,8 @@ class ReviewStage(StageSpec):
             )
         if self.policy == "weighted" and not self.gold:
             raise ValueError("`policy: weighted` weighs reviewers by their answers on gold; set `gold` above 0")
+        if self.policy == "expert" and not self.experts:
+            raise ValueError("`policy: expert` hears the `experts` first, and none is named; name them")
         return self
 
 
