@@ -88,7 +88,7 @@ class Budget:
     def send(self, amount: int) -> None:
         """So much of what is held may be billed from now on.
 
-        Raises: BudgetError: requests before it cost more than was set aside for them, and this one would pass the limit.
+        Raises: BudgetError: those before it cost more than was set aside for them, and this one would pass the limit.
         """
         if amount and self._limit is not None and self._spent + self._sent + amount > self._limit:
             raise self._refusal(amount)
