@@ -337,6 +337,17 @@ def test_a_tool_may_leave_texts_and_line_ends_out(tmp_path: Path) -> None:
     assert told(JsonlDesk(path)) == {"sample-1": {"ann": {"better": "a"}}, "sample-2": {}}
 
 
+def test_a_file_that_is_no_queue_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "seeds.jsonl"
+    JsonlDesk(path).push(FORMS["preference"], [item(1)])
+    with path.open("a", encoding="utf-8") as file:
+        file.write('{"id": "seed-1", "prompt": "Add 2 and 2."}\n')
+    before = path.read_bytes()
+    with pytest.raises(DataError, match=r"seeds\.jsonl:2: 'seed-1' has no `questions`.*--to"):
+        JsonlDesk(path).push(FORMS["preference"], [item(1), item(2)])
+    assert path.read_bytes() == before
+
+
 def test_what_does_not_fit_on_the_disk_is_not_laid_out_in_part(tmp_path: Path) -> None:
     path = tmp_path / "queue.jsonl"
     JsonlDesk(path).push(FORMS["preference"], [item(1)])

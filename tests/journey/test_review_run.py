@@ -250,6 +250,20 @@ def test_answers_about_another_runs_texts_are_not_taken(
     assert contents(tmp_path / "again") == before
 
 
+def test_a_file_without_an_item_of_the_queue_is_not_taken_for_it(preflect: Run, finished: Path, tmp_path: Path) -> None:
+    seeds, before = tmp_path / "seeds.jsonl", contents(finished)
+    for line in (
+        '{"id": "seed-1", "prompt": "Add 2 and 2."}\n',
+        '{"id": "other", "questions": {}, "answers": []}\n',
+        "",
+    ):
+        seeds.write_text(line, encoding="utf-8")
+        refused = preflect("review", "pull", "run", "--from", seeds)
+        assert refused.returncode == 2
+        assert f"{seeds} has no item of this run's queue" in refused.stderr
+    assert contents(finished) == before
+
+
 def test_a_second_queue_asks_about_other_samples(preflect: Run, finished: Path, tmp_path: Path) -> None:
     first = {line["id"] for line in map(json.loads, (tmp_path / "queue.jsonl").read_text().splitlines())}
     answer(tmp_path / "queue.jsonl", always("a"))

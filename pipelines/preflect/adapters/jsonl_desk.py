@@ -31,7 +31,9 @@ class JsonlDesk:
     def push(self, form: ReviewForm, items: Sequence[ReviewItem], agreed: Callable[[], None] = lambda: None) -> int:
         """Append the items whose id is in no line yet; whatever a tool does meanwhile to the lines before stays."""
         is_there = self.path.exists()
-        known = {line["id"]: line for _, line in self._lines()} if is_there else {}
+        lines = list(self._lines()) if is_there else []
+        known = {line["id"]: line for _, line in lines}
+        self._refuse_strangers(lines, items)
         self._refuse_others(known, items)
         new = [_line(form, item) for item in items if item.id not in known]
         text = "".join(orjson.dumps(line).decode() + "\n" for line in new)
@@ -49,6 +51,16 @@ class JsonlDesk:
         lines = list(self._lines())
         self._refuse_others({line["id"]: line for _, line in lines}, items)
         return {line["id"]: [*self._answers(number, line)] for number, line in lines}
+
+    def _refuse_strangers(self, lines: Sequence[tuple[int, Mapping[str, Any]]], items: Sequence[ReviewItem]) -> None:
+        """A file that holds anything else than items, such as a dataset, is somebody's, and nothing is put into it."""
+        ours = {item.id for item in items}
+        for number, line in lines:
+            if line["id"] not in ours and not isinstance(line.get("questions"), dict):
+                raise DataError(
+                    f"{self.path}:{number}: {line['id']!r} has no `questions`, so this is no item of a queue; name a "
+                    "file of its own for the queue with --to"
+                )
 
     def _refuse_others(self, known: Mapping[str, Mapping[str, Any]], items: Sequence[ReviewItem]) -> None:
         for item in items:
