@@ -467,21 +467,23 @@ def test_what_people_cannot_settle_is_not_shown_to_them_again_in_argilla(
 ) -> None:
     shutil.copytree(done_once, tmp_path / "tied")
     where = ("--home", review_server.home, "--json")
-    options = ("--set", "size=3", "--set", "gold=0", "--set", "overlap=1")
-    pushed = preflect("review", "push", "tied", *where, *options, "--user", "tied-ann")
-    password = json.loads(pushed.stdout)["passwords"]["tied-ann"]
-    ann = review_server.signed_in("tied-ann", password)
+    options = ("--set", "size=3", "--set", "gold=0", "--set", "overlap=2")
+    pushed = preflect("review", "push", "tied", *where, *options, "--user", "tied-ann", "--user", "tied-bob")
+    ann, bob = (review_server.signed_in(*one) for one in json.loads(pushed.stdout)["passwords"].items())
     [dataset] = [d["id"] for d in ann.get("/me/datasets")["items"] if d["name"] == "tied-review"]
     for record in review_server.get(f"/datasets/{dataset}/records")["items"]:
         body = {"values": {"better": {"value": "tie"}}, "status": "submitted"}
-        ann.post(f"/records/{record['id']}/responses", body)
+        for person in (ann, bob):
+            person.post(f"/records/{record['id']}/responses", body)
     preflect("review", "pull", "tied")
-    expert = preflect("review", "push", "tied", "--adjudicate", *where, "--user", "tied-expert")
+    # Where the review is, as nothing else is said.
+    expert = preflect("review", "push", "tied", "--adjudicate", "--json", "--user", "tied-expert")
     assert json.loads(expert.stdout)["items"] == 3
     seen = {d["name"] for d in ann.get("/me/datasets")["items"]}
     assert "tied-adjudication" not in seen
     expert_sees = review_server.signed_in("tied-expert", json.loads(expert.stdout)["passwords"]["tied-expert"])
-    assert [d["name"] for d in expert_sees.get("/me/datasets")["items"]] == ["tied-adjudication"]
+    [seen_by_expert] = expert_sees.get("/me/datasets")["items"]
+    assert (seen_by_expert["name"], seen_by_expert["distribution"]["min_submitted"]) == ("tied-adjudication", 1)
 
 
 def test_no_password_is_made_and_not_told(

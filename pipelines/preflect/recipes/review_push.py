@@ -105,7 +105,9 @@ def lay_out(files: ReviewFolder, queue: ReviewQueue, name: DeskName, desk: DeskS
 
     The queue is kept before, once the desk takes it: whatever dies then, the next push lays out the same.
     """
-    form = form_of(queue.options, f"{files.run.manifest().name}-{name}")
+    # An expert's word stands alone, however many are asked at first.
+    options = queue.options if name == "review" else queue.options.evolve(overlap=1)
+    form = form_of(options, f"{files.run.manifest().name}-{name}")
     items = items_of(files, queue, name)
     check_apart({**files.desks(), name: desk})
     _keep_what_is_gone_there(files, desk)
