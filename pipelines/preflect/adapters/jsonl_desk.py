@@ -45,12 +45,26 @@ class JsonlDesk:
         return len(new)
 
     def answers(self, items: Sequence[ReviewItem] = ()) -> Mapping[str, Sequence[ReviewAnswer]]:
-        """Raises: InputError: there is no file; DataError: a line is no item, or an answer has no reviewer."""
+        """As the port has it.
+
+        Raises: InputError: there is no file; DataError: a line is no item, an answer has no reviewer, or one reviewer
+        has answers that differ.
+        """
         if not self.path.exists():
             raise InputError(f"{self.path} is not there; `preflect review push RUN --to {self.path}` writes it")
         lines = list(self._lines())
         self._refuse_others({line["id"]: line for _, line in lines}, items)
-        return {line["id"]: [*self._answers(number, line)] for number, line in lines}
+        found: dict[str, dict[str, ReviewAnswer]] = {line["id"]: {} for _, line in lines}
+        for number, line in lines:
+            for answer in self._answers(number, line):
+                # An item may have several lines.
+                said = found[line["id"]].setdefault(answer.reviewer, answer)
+                if said.values != answer.values:
+                    raise DataError(
+                        f"{self.path}:{number}: {answer.reviewer!r} has two different answers to {line['id']!r}; "
+                        "leave the one that stands"
+                    )
+        return {item_id: [by[reviewer] for reviewer in sorted(by)] for item_id, by in found.items()}
 
     def _refuse_strangers(self, lines: Sequence[tuple[int, Mapping[str, Any]]], items: Sequence[ReviewItem]) -> None:
         """A file that holds anything else than items, such as a dataset, is somebody's, and nothing is put into it."""
@@ -85,16 +99,13 @@ class JsonlDesk:
         return found
 
     def _answers(self, number: int, line: Mapping[str, Any]) -> Iterator[ReviewAnswer]:
-        latest: dict[str, dict[str, Any]] = {}
         for said in cast("list[Any]", line.get("answers", [])):
             answer = cast("dict[str, Any]", said) if isinstance(said, dict) else {}
             if not isinstance(answer.get("reviewer"), str) or not answer["reviewer"]:
                 raise DataError(f"{self.path}:{number}: an answer needs a `reviewer`, got {said!r}")
-            latest[answer["reviewer"]] = answer
-        for reviewer, answer in sorted(latest.items()):
             yield ReviewAnswer(
                 sample_id=line["id"],
-                reviewer=reviewer,
+                reviewer=answer["reviewer"],
                 values={key: value for key, value in answer.items() if key not in {"reviewer", "submitted_at"}},
                 submitted_at=self._moment(number, answer.get("submitted_at", "")),
             )
