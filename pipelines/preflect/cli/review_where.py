@@ -44,6 +44,8 @@ class Where:
         given = self._of_argilla()
         if (self.file and given) or (self.url and self.home):
             raise InputError("a file, an Argilla of your own (--url) or the embedded one (--home): name one of them")
+        if self.file and self.file.is_dir():
+            raise InputError(f"{self.file} is a folder; name a file, in it or elsewhere")
         if self.file:
             return JsonlDeskSpec(path=str(self.file.resolve()))
         desks = ReviewFolder(folder).desks()
