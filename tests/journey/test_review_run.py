@@ -154,6 +154,9 @@ def test_only_the_place_that_an_answer_came_from_can_take_it_back(
         return told["answers"], told["new"], told["changed"]
 
     answer(first, always("a"))
+    early = preflect("review", "push", "run", "--to", second)
+    assert (early.returncode, second.exists()) == (2, False)
+    assert f"{first}, where the queue is until now, has 8 answers that were not pulled" in early.stderr
     assert pulled() == (8, 8, 0)
     assert json.loads(preflect("review", "push", "run", "--to", second, "--json").stdout)["new"] == 8
     assert pulled() == (8, 0, 0)
