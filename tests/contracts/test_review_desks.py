@@ -26,6 +26,7 @@ from preflect.schemas import ArgillaDeskSpec, ReviewStage
 
 Values = Mapping[str, JsonValue]
 FORMS = {kind: form_of(ReviewStage(kind=kind, gold=0, overlap=2), "q") for kind in ("preference", "sft", "rft")}
+ZOE = '{"id": "0", "answers": [{"reviewer": "zoe", "better": "a"}]}'
 HOSTILE = "<script>alert(1)</script> **bold** 日本語 \N{ZERO WIDTH JOINER}\n\n| a | b |\n|---|---|\n| 1 | 2 |"
 
 
@@ -64,6 +65,7 @@ def in_file(path: Path) -> Place:
 
     def say(item_id: str, reviewer: str, values: Values) -> None:
         said = {"reviewer": reviewer, "submitted_at": "2026-01-31T10:30:00+01:00", **values}
+        withdraw(item_id, reviewer)
         change(item_id, lambda line: line["answers"].append(said))
 
     def withdraw(item_id: str, reviewer: str) -> None:
@@ -337,6 +339,23 @@ def test_a_tool_may_leave_texts_and_line_ends_out(tmp_path: Path) -> None:
     assert told(JsonlDesk(path)) == {"sample-1": {"ann": {"better": "a"}}, "sample-2": {}}
 
 
+def test_what_somebody_says_twice_is_said_once(tmp_path: Path) -> None:
+    path = tmp_path / "queue.jsonl"
+    path.write_text(f"{ZOE}\n" * 2, encoding="utf-8")
+    assert told(JsonlDesk(path)) == {"0": {"zoe": {"better": "a"}}}
+
+
+def test_a_file_that_is_no_queue_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "seeds.jsonl"
+    JsonlDesk(path).push(FORMS["preference"], [item(1)])
+    with path.open("a", encoding="utf-8") as file:
+        file.write('{"id": "seed-1", "prompt": "Add 2 and 2."}\n')
+    before = path.read_bytes()
+    with pytest.raises(DataError, match=r"seeds\.jsonl:2: 'seed-1' has no `questions`.*--to"):
+        JsonlDesk(path).push(FORMS["preference"], [item(1), item(2)])
+    assert path.read_bytes() == before
+
+
 def test_what_does_not_fit_on_the_disk_is_not_laid_out_in_part(tmp_path: Path) -> None:
     path = tmp_path / "queue.jsonl"
     JsonlDesk(path).push(FORMS["preference"], [item(1)])
@@ -358,11 +377,16 @@ def test_what_does_not_fit_on_the_disk_is_not_laid_out_in_part(tmp_path: Path) -
         ('{"id": "1", "answers": 3}', "a list of objects is right"),
         ('{"id": "1", "answers": [{"better": "a"}]}', "an answer needs a `reviewer`"),
         ('{"id": "1", "answers": [{"reviewer": "ann", "submitted_at": "noon"}]}', "a time such as"),
+        (
+            '{"id": "1", "answers": [{"reviewer": "zoe", "better": "a"}, {"reviewer": "zoe", "better": "b"}]}',
+            "'zoe' has two different answers to '1'; leave the one that stands",
+        ),
+        ('{"id": "0", "answers": [{"reviewer": "zoe", "better": "b"}]}', "'zoe' has two different answers to '0'"),
     ],
 )
 def test_a_line_that_is_no_item_is_told_with_its_place(tmp_path: Path, line: str, fault: str) -> None:
     path = tmp_path / "queue.jsonl"
-    path.write_text(f'{{"id": "0"}}\n{line}\n', encoding="utf-8")
+    path.write_text(f"{ZOE}\n{line}\n", encoding="utf-8")
     with pytest.raises(DataError, match=fault) as told_:
         JsonlDesk(path).answers()
     assert str(told_.value).startswith(f"{path}:2: ")

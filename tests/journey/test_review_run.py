@@ -154,6 +154,9 @@ def test_only_the_place_that_an_answer_came_from_can_take_it_back(
         return told["answers"], told["new"], told["changed"]
 
     answer(first, always("a"))
+    early = preflect("review", "push", "run", "--to", second)
+    assert (early.returncode, second.exists()) == (2, False)
+    assert f"{first}, where the queue is until now, has 8 answers that were not pulled" in early.stderr
     assert pulled() == (8, 8, 0)
     assert json.loads(preflect("review", "push", "run", "--to", second, "--json").stdout)["new"] == 8
     assert pulled() == (8, 0, 0)
@@ -248,6 +251,20 @@ def test_answers_about_another_runs_texts_are_not_taken(
     assert refused.returncode == 2
     assert "another run's queue on the same instructions; name another file" in refused.stderr
     assert contents(tmp_path / "again") == before
+
+
+def test_a_file_without_an_item_of_the_queue_is_not_taken_for_it(preflect: Run, finished: Path, tmp_path: Path) -> None:
+    seeds, before = tmp_path / "seeds.jsonl", contents(finished)
+    for line in (
+        '{"id": "seed-1", "prompt": "Add 2 and 2."}\n',
+        '{"id": "other", "questions": {}, "answers": []}\n',
+        "",
+    ):
+        seeds.write_text(line, encoding="utf-8")
+        refused = preflect("review", "pull", "run", "--from", seeds)
+        assert refused.returncode == 2
+        assert f"{seeds} has no item of this run's queue" in refused.stderr
+    assert contents(finished) == before
 
 
 def test_a_second_queue_asks_about_other_samples(preflect: Run, finished: Path, tmp_path: Path) -> None:
@@ -490,21 +507,23 @@ def test_what_people_cannot_settle_is_not_shown_to_them_again_in_argilla(
 ) -> None:
     shutil.copytree(done_once, tmp_path / "tied")
     where = ("--home", review_server.home, "--json")
-    options = ("--set", "size=3", "--set", "gold=0", "--set", "overlap=1")
-    pushed = preflect("review", "push", "tied", *where, *options, "--user", "tied-ann")
-    password = json.loads(pushed.stdout)["passwords"]["tied-ann"]
-    ann = review_server.signed_in("tied-ann", password)
+    options = ("--set", "size=3", "--set", "gold=0", "--set", "overlap=2")
+    pushed = preflect("review", "push", "tied", *where, *options, "--user", "tied-ann", "--user", "tied-bob")
+    ann, bob = (review_server.signed_in(*one) for one in json.loads(pushed.stdout)["passwords"].items())
     [dataset] = [d["id"] for d in ann.get("/me/datasets")["items"] if d["name"] == "tied-review"]
     for record in review_server.get(f"/datasets/{dataset}/records")["items"]:
         body = {"values": {"better": {"value": "tie"}}, "status": "submitted"}
-        ann.post(f"/records/{record['id']}/responses", body)
+        for person in (ann, bob):
+            person.post(f"/records/{record['id']}/responses", body)
     preflect("review", "pull", "tied")
-    expert = preflect("review", "push", "tied", "--adjudicate", *where, "--user", "tied-expert")
+    # Where the review is, as nothing else is said.
+    expert = preflect("review", "push", "tied", "--adjudicate", "--json", "--user", "tied-expert")
     assert json.loads(expert.stdout)["items"] == 3
     seen = {d["name"] for d in ann.get("/me/datasets")["items"]}
     assert "tied-adjudication" not in seen
     expert_sees = review_server.signed_in("tied-expert", json.loads(expert.stdout)["passwords"]["tied-expert"])
-    assert [d["name"] for d in expert_sees.get("/me/datasets")["items"]] == ["tied-adjudication"]
+    [seen_by_expert] = expert_sees.get("/me/datasets")["items"]
+    assert (seen_by_expert["name"], seen_by_expert["distribution"]["min_submitted"]) == ("tied-adjudication", 1)
 
 
 def test_no_password_is_made_and_not_told(

@@ -84,6 +84,13 @@ def test_a_home_is_never_made_among_other_files(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+def test_a_home_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").touch()
+    for folder in (tmp_path / "thesis.tex", tmp_path / "thesis.tex" / "home", Path("/proc/home")):
+        with pytest.raises(InputError, match=r"can't hold a review server's data.*--home"):
+            ReviewHome(folder).make()
+
+
 def test_the_port_of_the_last_server_is_remembered_by_its_credentials(tmp_path: Path) -> None:
     home = ReviewHome(tmp_path)
     assert (home.credentials(), home.port()) == (None, 0)

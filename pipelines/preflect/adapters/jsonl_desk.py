@@ -31,7 +31,9 @@ class JsonlDesk:
     def push(self, form: ReviewForm, items: Sequence[ReviewItem], agreed: Callable[[], None] = lambda: None) -> int:
         """Append the items whose id is in no line yet; whatever a tool does meanwhile to the lines before stays."""
         is_there = self.path.exists()
-        known = {line["id"]: line for _, line in self._lines()} if is_there else {}
+        lines = list(self._lines()) if is_there else []
+        known = {line["id"]: line for _, line in lines}
+        self._refuse_strangers(lines, items)
         self._refuse_others(known, items)
         new = [_line(form, item) for item in items if item.id not in known]
         text = "".join(orjson.dumps(line).decode() + "\n" for line in new)
@@ -43,12 +45,36 @@ class JsonlDesk:
         return len(new)
 
     def answers(self, items: Sequence[ReviewItem] = ()) -> Mapping[str, Sequence[ReviewAnswer]]:
-        """Raises: InputError: there is no file; DataError: a line is no item, or an answer has no reviewer."""
+        """As the port has it.
+
+        Raises: InputError: there is no file; DataError: a line is no item, an answer has no reviewer, or one reviewer
+        has answers that differ.
+        """
         if not self.path.exists():
             raise InputError(f"{self.path} is not there; `preflect review push RUN --to {self.path}` writes it")
         lines = list(self._lines())
         self._refuse_others({line["id"]: line for _, line in lines}, items)
-        return {line["id"]: [*self._answers(number, line)] for number, line in lines}
+        found: dict[str, dict[str, ReviewAnswer]] = {line["id"]: {} for _, line in lines}
+        for number, line in lines:
+            for answer in self._answers(number, line):
+                # An item may have several lines.
+                said = found[line["id"]].setdefault(answer.reviewer, answer)
+                if said.values != answer.values:
+                    raise DataError(
+                        f"{self.path}:{number}: {answer.reviewer!r} has two different answers to {line['id']!r}; "
+                        "leave the one that stands"
+                    )
+        return {item_id: [by[reviewer] for reviewer in sorted(by)] for item_id, by in found.items()}
+
+    def _refuse_strangers(self, lines: Sequence[tuple[int, Mapping[str, Any]]], items: Sequence[ReviewItem]) -> None:
+        """A file that holds anything else than items, such as a dataset, is somebody's, and nothing is put into it."""
+        ours = {item.id for item in items}
+        for number, line in lines:
+            if line["id"] not in ours and not isinstance(line.get("questions"), dict):
+                raise DataError(
+                    f"{self.path}:{number}: {line['id']!r} has no `questions`, so this is no item of a queue; name a "
+                    "file of its own for the queue with --to"
+                )
 
     def _refuse_others(self, known: Mapping[str, Mapping[str, Any]], items: Sequence[ReviewItem]) -> None:
         for item in items:
@@ -73,16 +99,13 @@ class JsonlDesk:
         return found
 
     def _answers(self, number: int, line: Mapping[str, Any]) -> Iterator[ReviewAnswer]:
-        latest: dict[str, dict[str, Any]] = {}
         for said in cast("list[Any]", line.get("answers", [])):
             answer = cast("dict[str, Any]", said) if isinstance(said, dict) else {}
             if not isinstance(answer.get("reviewer"), str) or not answer["reviewer"]:
                 raise DataError(f"{self.path}:{number}: an answer needs a `reviewer`, got {said!r}")
-            latest[answer["reviewer"]] = answer
-        for reviewer, answer in sorted(latest.items()):
             yield ReviewAnswer(
                 sample_id=line["id"],
-                reviewer=reviewer,
+                reviewer=answer["reviewer"],
                 values={key: value for key, value in answer.items() if key not in {"reviewer", "submitted_at"}},
                 submitted_at=self._moment(number, answer.get("submitted_at", "")),
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -43,12 +44,15 @@ class Where:
         given = self._of_argilla()
         if (self.file and given) or (self.url and self.home):
             raise InputError("a file, an Argilla of your own (--url) or the embedded one (--home): name one of them")
+        if self.file and self.file.is_dir():
+            raise InputError(f"{self.file} is a folder; name a file, in it or elsewhere")
         if self.file:
             return JsonlDeskSpec(path=str(self.file.resolve()))
-        known = ReviewFolder(folder).desks().get(name)
+        desks = ReviewFolder(folder).desks()
+        known = desks.get(name)
         if known and not given:
             return known
-        desk = known if isinstance(known, ArgillaDeskSpec) else _embedded(folder, name)
+        desk = known if isinstance(known, ArgillaDeskSpec) else _in_argilla(folder, name, desks)
         if self.home:
             desk = desk.evolve(url=None, api_key_env=None)
         if self.api_key_env and not (self.url or desk.url):
@@ -76,10 +80,14 @@ class Where:
         return {name: value for name, value in options.items() if value}
 
 
-def _embedded(folder: RunFolder, name: DeskName) -> ArgillaDeskSpec:
+def _in_argilla(folder: RunFolder, name: DeskName, desks: Mapping[DeskName, DeskSpec]) -> ArgillaDeskSpec:
+    """A desk in the Argilla that has the run's other queue, or in the embedded one."""
     from preflect.schemas import ArgillaDeskSpec
 
     # Whoever is let into a workspace sees all that lies in it, and may answer.
     workspace = "preflect" if name == "review" else f"preflect-{name}"
-    home = str(DEFAULT_HOME.resolve())
-    return ArgillaDeskSpec(home=home, workspace=workspace, dataset=f"{folder.path.name}-{name}")
+    dataset = f"{folder.path.name}-{name}"
+    for other in desks.values():
+        if isinstance(other, ArgillaDeskSpec):
+            return other.evolve(workspace=workspace, dataset=dataset)
+    return ArgillaDeskSpec(home=str(DEFAULT_HOME.resolve()), workspace=workspace, dataset=dataset)

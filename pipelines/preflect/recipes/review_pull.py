@@ -133,7 +133,10 @@ def _merged(
     for name, spec in desks.items():
         known = {task.sample_id for task in tasks_of(queue, name)}
         form = form_of(queue.options, name)
-        for item_id, answers in open_desk(spec).answers(items.get(name, ())).items():
+        found = open_desk(spec).answers(items.get(name, ()))
+        if name in items and known.isdisjoint(found):
+            raise InputError(f"{place_of(spec)} has no item of this run's queue; name where the queue is")
+        for item_id, answers in found.items():
             if item_id not in known:
                 unknown += len(answers)
                 continue

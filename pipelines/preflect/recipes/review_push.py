@@ -10,7 +10,7 @@ from typing import Any
 from preflect.desk import ReviewItem
 from preflect.engine.review_folder import ReviewFolder, alone, review_stage
 from preflect.engine.run_folder import RunFolder
-from preflect.errors import InputError
+from preflect.errors import DataError, InputError, MissingPartError
 from preflect.recipes.review_answers import answered_of
 from preflect.recipes.review_desks import check_apart, open_desk, place_of
 from preflect.recipes.review_options import gate_fault, options_with
@@ -107,9 +107,12 @@ def lay_out(files: ReviewFolder, queue: ReviewQueue, name: DeskName, desk: DeskS
 
     The queue is kept before, once the desk takes it: whatever dies then, the next push lays out the same.
     """
-    form = form_of(queue.options, f"{files.run.manifest().name}-{name}")
+    # An expert's word stands alone, however many are asked at first.
+    options = queue.options if name == "review" else queue.options.evolve(overlap=1)
+    form = form_of(options, f"{files.run.manifest().name}-{name}")
     items = items_of(files, queue, name)
     check_apart({**files.desks(), name: desk})
+    _check_all_is_pulled(files, queue, name, desk)
     _keep_what_is_gone_there(files, desk)
 
     def keep() -> None:
@@ -124,6 +127,26 @@ def items_of(files: ReviewFolder, queue: ReviewQueue, name: DeskName) -> list[Re
     tasks = {task.sample_id: task for task in tasks_of(queue, name)}
     items = {s.id: item_of(s, tasks[s.id], queue.options) for s in files.samples() if s.id in tasks}
     return [items[sample_id] for sample_id in tasks]
+
+
+def _check_all_is_pulled(files: ReviewFolder, queue: ReviewQueue, name: DeskName, desk: DeskSpec) -> None:
+    """Raises: InputError: where the queue was until now, people have answered since the last pull."""
+    was = files.desks().get(name)
+    if was is None or was == desk:
+        return
+    pulled = {(a.sample_id, a.reviewer): a.values for a in files.answers() if a.desk == name}
+    known = {task.sample_id for task in tasks_of(queue, name)}
+    try:
+        there = [a for item_id, said in open_desk(was).answers().items() if item_id in known for a in said]
+    except DataError:
+        raise
+    except (InputError, MissingPartError):  # nothing is there any more, or nobody can reach it
+        return
+    if left := sum(pulled.get((a.sample_id, a.reviewer)) != a.values for a in there):
+        raise InputError(
+            f"{place_of(was)}, where the queue is until now, has {left:,} answers that were not pulled; fetch them "
+            f"before it moves: `preflect review pull {files.run.path}`"
+        )
 
 
 def _keep_what_is_gone_there(files: ReviewFolder, desk: DeskSpec) -> None:

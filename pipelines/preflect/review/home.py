@@ -70,8 +70,16 @@ class ReviewHome:
     def make(self) -> None:
         """Make the folder, for its owner's eyes only.
 
-        Raises: InputError when it's somebody else's; RunError when there is no room in it for a server.
+        Raises: InputError when it's somebody else's or no folder; RunError when there is no room in it for a server.
         """
+        try:
+            self._make()
+        except OSError as error:
+            raise InputError(
+                f"{self.folder} can't hold a review server's data: {error.strerror}; name another folder with --home"
+            ) from error
+
+    def _make(self) -> None:
         if self.folder.exists() and not self._lock.exists() and any(self.folder.iterdir()):
             raise InputError(f"{self.folder} holds other files and no review server's; name a new folder with --home")
         self.folder.mkdir(parents=True, exist_ok=True)
