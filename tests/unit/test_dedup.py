@@ -1,6 +1,6 @@
 from collections.abc import Callable
 
-from preflect.curation import Dedup
+from preflect.curation.dedup import Dedup
 from preflect.schemas import Message, Rejection, Sample
 
 MakeSample = Callable[..., Sample]

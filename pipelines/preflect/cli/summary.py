@@ -48,7 +48,7 @@ def _lines(result: RunResult) -> Iterator[str]:
     if manifest.message:
         yield manifest.message
     if manifest.status in {"stopped", "failed"}:
-        yield f"go on with `{result.folder.resume_command}`"
+        yield f"go on with `{result.folder.resume_command(manifest)}`"
     yield from _funnel(manifest)
     yield ""
     yield from _cost(result)

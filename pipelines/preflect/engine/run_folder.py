@@ -92,10 +92,9 @@ class RunFolder:
         except ValidationError as error:
             raise InputError(f"{self.manifest_path} was not written by this version of preflect: {error}") from error
 
-    @property
-    def resume_command(self) -> str:
+    def resume_command(self, manifest: Manifest) -> str:
         """What goes on with the run as it was begun: a replay that called nothing goes on calling nothing."""
-        return f"preflect resume {self.path}{' --replay' if self.manifest().replay else ''}"
+        return f"preflect resume {self.path}{' --replay' if manifest.replay else ''}"
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Replace the manifest."""

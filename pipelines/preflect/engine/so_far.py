@@ -23,13 +23,14 @@ def standing(folder: RunFolder, manifest: Manifest) -> str:
 
 def check_done(folder: RunFolder) -> None:
     """Raises: InputError when the run is not done, with how it stands and how to go on."""
-    stands = standing(folder, folder.manifest())
+    manifest = folder.manifest()
+    stands = standing(folder, manifest)
     if stands == "running":
         raise InputError(f"the run {folder.path} is still at work; wait until it's done")
     if stands != "done":
         raise InputError(
             f"the run {folder.path} is {stands}, and its samples are not all there; go on with "
-            f"`{folder.resume_command}`"
+            f"`{folder.resume_command(manifest)}`"
         )
 
 

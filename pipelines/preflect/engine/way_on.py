@@ -27,7 +27,7 @@ def with_way_on(error: StoppedError, folder: RunFolder) -> str:
 
 
 def _command(error: StoppedError, folder: RunFolder) -> str:
-    resume = f"`{folder.resume_command}"
+    resume = f"`{folder.resume_command(folder.manifest())}"
     match error:
         case AwaitingReviewError():
             return (
