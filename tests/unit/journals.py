@@ -55,6 +55,25 @@ def full_disk() -> Generator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+RECORDER = """
+import asyncio, os, sys
+from pathlib import Path
+from preflect.engine.journal import Journal
+from preflect.ports import StoredCall
+
+async def main():
+    journal = Journal(Path(sys.argv[1]))
+    for i in range(int(sys.argv[2])):
+        await journal.record(StoredCall(key=str(i), model="m", stage="s", sample_id="s", text="t", thinking=None,
+            finish_reason="stop", served_by="m", prompt_tokens=1, completion_tokens=1, cost_usd=0.0, latency_s=0.0))
+        print(i, flush=True)
+    os._exit(0)
+
+asyncio.run(main())
+"""
+"""A process that records so many calls, one after another, says the key of each, and ends without closing."""
+
+
 FORMAT_1 = """
 CREATE TABLE calls (
     key TEXT PRIMARY KEY, model TEXT NOT NULL, stage TEXT NOT NULL, sample_id TEXT NOT NULL, text TEXT NOT NULL,

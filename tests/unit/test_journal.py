@@ -10,7 +10,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +22,7 @@ from preflect.engine.journal import Journal, open_journal
 from preflect.engine.journal_file import pack, unpack
 from preflect.errors import RunError
 
-from .journals import LONG, call, full_disk, write_format_1
+from .journals import LONG, RECORDER, call, full_disk, write_format_1
 
 
 async def test_a_recorded_call_is_found_again_after_reopening(tmp_path: Path) -> None:
@@ -70,25 +69,8 @@ def test_counters_outlive_the_sitting(tmp_path: Path) -> None:
         assert journal.counter("unknown") == 0.0
 
 
-KILLED_WRITER = """
-    import asyncio, sys
-    from pathlib import Path
-    from preflect.engine.journal import Journal
-    from preflect.ports import StoredCall
-
-    async def main():
-        journal = Journal(Path(sys.argv[1]))
-        for i in range(100_000):
-            await journal.record(StoredCall(key=str(i), model="m", stage="s", sample_id="s", text="t", thinking=None,
-                finish_reason="stop", served_by="m", prompt_tokens=1, completion_tokens=1, cost_usd=0.0, latency_s=0.0))
-            print(i, flush=True)
-
-    asyncio.run(main())
-"""
-
-
 def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", textwrap.dedent(KILLED_WRITER), str(tmp_path / "j.sqlite")]
+    command = [sys.executable, "-c", RECORDER, str(tmp_path / "j.sqlite"), "100000"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         acknowledged = [process.stdout.readline().strip() for _ in range(50)]

@@ -26,7 +26,7 @@ from preflect.errors import InputError
 from preflect.ports import StoredCall
 from preflect.schemas import Manifest
 
-from .journals import LONG, call, fill, write_format_1
+from .journals import LONG, RECORDER, call, fill, write_format_1
 
 
 def held(path: Path, keys: Iterable[str]) -> dict[str, StoredCall | None]:
@@ -291,21 +291,6 @@ def test_a_journal_that_another_import_made_meanwhile_is_not_replaced(tmp_path: 
     assert held(tmp_path / "new.sqlite", ["a", "other"]) == {"a": None, "other": call("other")}
 
 
-KILLED_RECORDER = """
-    import asyncio, os, sys
-    from pathlib import Path
-    from preflect.engine.journal import Journal
-    from preflect.ports import StoredCall
-
-    async def main():
-        journal = Journal(Path(sys.argv[1]))
-        for i in range(5):
-            await journal.record(StoredCall(key=str(i), model="m", stage="s", sample_id="s", text="t", thinking=None,
-                finish_reason="stop", served_by="m", prompt_tokens=1, completion_tokens=1, cost_usd=0.0, latency_s=0.0))
-        os._exit(0)
-
-    asyncio.run(main())
-"""
 READ = """
     import sys
     from pathlib import Path
@@ -333,7 +318,7 @@ def test_a_journal_is_read_whole_where_nothing_may_be_written(tmp_path: Path) ->
     closed = fill(tmp_path / "closed.sqlite", CALLS)
     assert read_where_nothing_may_be_written(closed) == "2"
     killed = tmp_path / "killed.sqlite"
-    subprocess.run([sys.executable, "-c", textwrap.dedent(KILLED_RECORDER), killed], check=True)
+    subprocess.run([sys.executable, "-c", RECORDER, killed, "5"], check=True, stdout=subprocess.DEVNULL)
     assert killed.with_name("killed.sqlite-wal").stat().st_size
     assert read_where_nothing_may_be_written(killed) == "5"
     # As a copy has it that left out what is no data.
