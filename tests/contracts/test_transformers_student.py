@@ -270,10 +270,39 @@ def test_logits_that_are_capped_after_the_head_are_the_models_own(tiny_lm: TinyL
         vocab_size=400, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
         num_key_value_heads=2, head_dim=8, final_logit_softcapping=0.5, initializer_range=0.2, sliding_window=16,
     )  # fmt: skip
+    cast("Any", torch).manual_seed(0)  # of some random weights plain English costs more than guessing
     lm = CausalLm("capped", cast("Any", Gemma2ForCausalLM(config)).eval())
     check_causal_lm(lm, load_tokenizer(str(tiny_lm("llama")), None))
     assert lm.head is not None
     _costs_as_alone(lm)
+
+
+def test_a_cap_far_above_the_logits_of_the_models_first_texts_is_not_overlooked() -> None:
+    from transformers import Gemma2Config, Gemma2ForCausalLM
+
+    config = Gemma2Config(
+        vocab_size=400, hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=4,
+        num_key_value_heads=2, head_dim=8, final_logit_softcapping=30.0, initializer_range=0.02,
+    )  # fmt: skip
+    lm = CausalLm("capped", cast("Any", Gemma2ForCausalLM(config)).eval())
+    lm.mean_nlls([Pass((2, 3, 4), 1)])
+    assert lm.head is not None
+    with torch.inference_mode():
+        assert lm.head.logits(torch.full((1, 32), 1e4)).abs().max() <= 30
+
+
+def test_a_tokenizer_that_was_saved_to_cut_and_pad_does_neither(tiny_lm: TinyLm, tmp_path: Path) -> None:
+    from tokenizers import Tokenizer
+
+    folder = shutil.copytree(tiny_lm("llama"), tmp_path / "cuts")
+    whole = load_tokenizer(str(folder), None).encode(["The sum of 12 and 30 is 42.", "Train"])
+    core = cast("Any", Tokenizer).from_file(str(folder / "tokenizer.json"))
+    core.enable_truncation(3)
+    core.enable_padding(length=20)
+    core.save(str(folder / "tokenizer.json"))
+    assert load_tokenizer(str(folder), None).encode(["The sum of 12 and 30 is 42.", "Train"]) == whole
+    assert len(whole[0]) > 3
+    assert len(whole[1]) < 20
 
 
 def test_a_model_whose_head_is_not_understood_gives_its_own_logits(tiny_lm: TinyLm) -> None:

@@ -5,6 +5,7 @@ Imports torch, so it is itself imported only where a student of this kind is bui
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import inspect
 import logging
@@ -28,6 +29,8 @@ _BUDGET: Final = {"cpu": 1024, "cuda": 65_536}
 _BUDGET_ELSEWHERE: Final = 4096
 _SAMPLED: Final = 16
 _SWITCH_S: Final = 0.0002
+_GARBAGE: Final = 50_000
+"""Objects made since the last look for garbage; Python's own 700 are a few texts."""
 
 
 class CausalLm:
@@ -140,6 +143,9 @@ def _make_gpu_ready() -> None:
     torch.backends.cuda.enable_cudnn_sdp(enabled=False)
     # Every launch of a kernel gives up the interpreter, and gets it back late while texts are laid out.
     sys.setswitchinterval(_SWITCH_S)
+    # One look for garbage through all that torch and transformers brought takes as long as four batches.
+    gc.freeze()
+    gc.set_threshold(_GARBAGE)
 
 
 def _out_of_memory(error: RuntimeError) -> bool:

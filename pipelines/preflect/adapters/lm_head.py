@@ -6,6 +6,7 @@ A whole batch times a whole vocabulary takes gigabytes, and most positions are n
 from __future__ import annotations
 
 import copy
+from functools import cached_property
 from typing import Any, Final, cast
 
 import torch
@@ -16,6 +17,8 @@ _MOST_BYTES: Final = 240_000_000
 """For all that the head makes at a time; with what torch rounds up it stays under 256 MB."""
 _CPU_ROWS: Final = 128
 """On a CPU more rows at a time are no faster, and leave its caches."""
+_LARGE: Final = 1000.0
+"""Nats; models cap their logits at 30 or 50, and a cap hardly shows where logits are small."""
 _ALIGNED: Final = 64
 """GPUs multiply matrices several times faster whose sides are multiples of this; GPT-2's vocabulary is not."""
 
@@ -24,14 +27,18 @@ class Head:
     """All that a model does to hidden states: its head, and what caps or scales the logits after it.
 
     It is the model itself around a body that returns the hidden states it is given, so nothing has to be known of the
-    architecture. Whether that gives the model's own likelihoods is seen when the model is checked.
+    architecture. Whether that gives the model's own likelihoods is seen when the model is checked. Where nothing caps
+    or scales the logits, which is tried out, the layer alone is asked: the model around it takes longer than a GPU.
     """
 
     def __init__(self, model: Any, *, rows: int | None = None) -> None:
         """Args: rows is how many positions are taken at a time; None: as many as the memory is meant to hold."""
         self._given = _Given()
-        self._vocabulary = int(model.get_output_embeddings().weight.shape[0])
+        weight: torch.Tensor = model.get_output_embeddings().weight
+        self._vocabulary, width = weight.shape
+        self._tried = torch.linspace(-1, 1, width, dtype=weight.dtype, device=weight.device)[None]
         exact = _gpu_heads(model)
+        self._layer: Final = next(iter(exact.values()), model.get_output_embeddings())
         self._model = copy.copy(model)
         # A table of its own: the parts themselves are shared with the model.
         self._model._modules = {**model._modules, **exact, model.base_model_prefix: self._given}  # noqa: SLF001
@@ -57,11 +64,20 @@ class Head:
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """Those of some positions, shape (positions, vocabulary), from their hidden states."""
-        logits = self._model(inputs_embeds=hidden[None], use_cache=False).logits[0]
+        logits = self._layer(hidden) if self._plain else self._whole(hidden)
         if logits.shape[-1] > self._vocabulary:
             # What stands behind the vocabulary is no token.
             logits[:, self._vocabulary :] = -torch.inf
         return logits
+
+    @cached_property
+    def _plain(self) -> bool:
+        """Whether the logits are what the layer gives: seen on one position whose logits are larger than any cap."""
+        hidden = self._tried * (_LARGE / self._layer(self._tried).abs().max()).to(self._tried.dtype)
+        return torch.allclose(self._layer(hidden).float(), self._whole(hidden).float(), rtol=0.01, atol=1)
+
+    def _whole(self, hidden: torch.Tensor) -> torch.Tensor:
+        return self._model(inputs_embeds=hidden[None], use_cache=False).logits[0]
 
 
 class _Given(nn.Module):
