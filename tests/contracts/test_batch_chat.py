@@ -505,3 +505,9 @@ async def test_the_key_reaches_no_message_and_no_file(tmp_path: Path) -> None:
     assert provider.keys == {f"Bearer {key}"}
     assert key not in str(refused)
     assert key.encode() not in (tmp_path / "journal.sqlite").read_bytes()
+
+
+async def test_the_key_reaches_no_reply_of_a_batch_though_its_lines_spell_it_in_other_letters(tmp_path: Path) -> None:
+    with providing(BatchProvider(lambda _: completion('It is sk-"very"-secret.'))) as provider:
+        async with rig(provider, tmp_path, key='sk-"very"-secret') as r:
+            assert texts(await r.ask("one")) == ["It is ***."]

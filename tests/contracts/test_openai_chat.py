@@ -715,3 +715,12 @@ async def test_the_key_reaches_no_error_message_however_it_is_spelt(spelt: str, 
         with pytest.raises(CallError, match=r"provided: \*\*\*$"):
             await r.model.complete(ask())
     assert b"sk-v/e+ry=" not in (tmp_path / "journal.sqlite").read_bytes()
+
+
+async def test_the_key_reaches_no_reply_though_the_model_quotes_it_in_other_letters(tmp_path: Path) -> None:
+    async def answer(_: int, __: dict[str, Any]) -> web.Response:
+        body = rb'{"choices": [{"message": {"content": "It is sk-v\/e\u002Bry="}}]}'
+        return web.Response(body=body, content_type="application/json")
+
+    async with rig(Endpoint(answer), tmp_path, key="sk-v/e+ry=") as r:
+        assert (await r.model.complete(ask())).text == "It is ***"

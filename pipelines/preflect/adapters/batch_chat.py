@@ -38,9 +38,8 @@ MOST_TRIES: Final = 4
 class BatchChat:
     """One model of a recipe whose requests go in batches. Use `open_batch_chat`, which also closes the connection."""
 
-    def __init__(self, means: Means, office: BatchOffice, post: BatchPost) -> None:
+    def __init__(self, means: Means, post: BatchPost) -> None:
         self._means = means
-        self._office = office
         self._post = post
         self._refused: frozenset[str] = frozenset()
 
@@ -82,7 +81,7 @@ class BatchChat:
                 times = f", in {tries} batches" if tries > 1 else ""
                 refused = reply.refusal is not None and reply.refusal.status in NOT_ACCEPTED
                 kind = RefusedCallError if refused and reply.reason == "call_failed" else CallError
-                raise kind(reply.reason, self._office.without_key(reply.words) + times)
+                raise kind(reply.reason, reply.words + times)
             self._means.meter.retried(self.name)
 
     def _not_taken(self, fault: Fault, request: ChatRequest, sent_without: frozenset[str]) -> frozenset[str]:
@@ -146,5 +145,5 @@ async def open_batch_chat(
             office = BatchOffice(name, client, spec.batch.poll_s)
             post = BatchPost(office, means)
             await stack.enter_async_context(post.open())
-            models[name] = BatchChat(means, office, post)
+            models[name] = BatchChat(means, post)
         yield models

@@ -17,6 +17,7 @@ from openai.types import Batch
 
 from preflect.adapters.batch_wire import URL
 from preflect.adapters.chat_call import RETRIED_STATUS
+from preflect.adapters.key_hiding import without_key
 from preflect.errors import RunError
 from preflect.traffic.told import EMPTY_ACCOUNT
 
@@ -96,14 +97,14 @@ class BatchOffice:
             await asyncio.sleep(self._poll_s)
 
     async def lines(self, batch: Batch) -> AsyncGenerator[bytes]:
-        """The lines of the batch's output and error files; when a connection breaks, lines come once more."""
+        """The lines of its output and error files, without the key; where a connection breaks, they come once more."""
         for file_id in filter(None, (batch.output_file_id, batch.error_file_id)):
             whole = False
             while not whole:
                 try:
                     async with self._client.files.with_streaming_response.content(file_id) as answer:
                         async for line in _lines_of(answer.iter_bytes()):
-                            yield line
+                            yield without_key(line, self._client.api_key)
                     whole = True
                 except _FAULTS as error:
                     self._raise_unless_passing(error)
@@ -131,9 +132,8 @@ class BatchOffice:
         _LOG.warning("model %s: %s: %s; tried again in %g s", self._model, type(error).__name__, words, self._poll_s)
 
     def without_key(self, text: str) -> str:
-        """Some endpoints quote the key they refuse; it must not reach a file or the screen."""
-        key = self._client.api_key
-        return text.replace(key, "***") if len(key) > 1 else text
+        """What the endpoint says of a batch, without the key."""
+        return without_key(text.encode("utf-8", "replace"), self._client.api_key).decode()
 
 
 async def _lines_of(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:

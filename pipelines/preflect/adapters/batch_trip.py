@@ -61,7 +61,7 @@ class Trip:
             try:
                 key, outcome = read_line(content)
             except BadBodyError as error:
-                _LOG.warning("batch %s: %s", batch.id, self.office.without_key(str(error)))
+                _LOG.warning("batch %s: %s", batch.id, error)
                 continue
             if isinstance(outcome, Fault):
                 if key not in faults:  # the file begins anew where its connection broke

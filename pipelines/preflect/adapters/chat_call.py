@@ -38,7 +38,6 @@ class Endpoint:
     name: str
     spec: ChatModelSpec
     served_model: str
-    key: str = field(repr=False)
     post: HttpPost
     lane: Lane
     line: Line
@@ -52,10 +51,6 @@ class Endpoint:
     def body(self, request: ChatRequest, sampling: Sampling) -> dict[str, Any]:
         """The request as it's sent, without what the endpoint refused before."""
         return request_body(self.served_model, self.spec.structured, request, sampling, self.refused)
-
-    def cleaned(self, body: bytes) -> bytes:
-        """Some endpoints quote the key they refuse; it must not reach a file or the screen, not even in part."""
-        return body.replace(self.key.encode(), b"***") if len(self.key) > 1 else body
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +143,7 @@ class ChatCall:
                     held.settle(0.0)
                 return self._wait_after(reply, attempt)
             try:
-                completion = read_completion(self.endpoint.cleaned(reply.body))
+                completion = read_completion(reply.body)
             except BadBodyError as error:
                 held.lose(cost_usd(price, error.usage) if error.usage else most)
                 return self._wait_after_bad_body(error, attempt)
@@ -198,7 +193,7 @@ class ChatCall:
         if not reply.status:
             self._last_words = reply.failure
             return backoff_s(attempt, self.endpoint.rng)
-        refusal = read_refusal(reply.status, reply.body, self.endpoint.key)
+        refusal = read_refusal(reply.status, reply.body)
         self._last_words = str(refusal)
         # By what this request said: another one, sent at the same time, may have learnt the same already.
         if news := refused_options(refusal, self._style) - self._without:

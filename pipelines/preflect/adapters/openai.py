@@ -189,14 +189,12 @@ async def open_chat(
         models: dict[str, OpenAIChat] = {}
         for name, spec in specs.items():
             base_url, key, served_model = addresses[name]
-            headers = {"Authorization": f"Bearer {key}"} if key else {}
-            post = await stack.enter_async_context(open_post(base_url.rstrip("/") + "/chat/completions", headers))
+            post = await stack.enter_async_context(open_post(base_url.rstrip("/") + "/chat/completions", key))
             line = Line(name, spec.concurrency, Pace(spec.rpm, spec.tpm, time.monotonic))
             endpoint = Endpoint(
                 name=name,
                 spec=spec,
                 served_model=served_model,
-                key=key,
                 post=post,
                 lane=await lanes.join(line, spec, stack),
                 line=line,

@@ -60,8 +60,7 @@ def _answer_of(name: str, spec: OpenAIModel, key: str, place: Callable[[str], st
 
 def get(url: str, key: str) -> Look:
     """What an endpoint answers there, whatever its status. Raises: one of `NO_ANSWER`."""
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
-    return _result_of(asyncio.wait_for(look_at(url, headers), WAIT_S))
+    return _result_of(asyncio.wait_for(look_at(url, key), WAIT_S))
 
 
 def _result_of(look: Coroutine[Any, Any, T]) -> T:
