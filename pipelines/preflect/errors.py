@@ -6,6 +6,7 @@ PreflectError
 │   └── DataError
 ├── StoppedError        everything is kept; resume when the cause is gone                       exit 3
 │   ├── BudgetError
+│   ├── AccessDeniedError   or name another key or address: the message says which are set
 │   ├── TooManyRejectionsError
 │   ├── JudgeTooInaccurateError     choose another judge, or let more people decide
 │   ├── AwaitingReviewError     when people have answered; nothing went wrong                   exit 0
@@ -53,6 +54,10 @@ class StoppedError(PreflectError):
 
 class BudgetError(StoppedError):
     """The next call could pass the budget."""
+
+
+class AccessDeniedError(StoppedError):
+    """An endpoint lets no request of a model in: its key, its account or its address is wrong."""
 
 
 class TooManyRejectionsError(StoppedError):

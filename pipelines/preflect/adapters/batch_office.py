@@ -15,11 +15,12 @@ import openai
 from openai import AsyncOpenAI, DefaultAioHttpClient
 from openai.types import Batch
 
+from preflect.adapters.access import Access
 from preflect.adapters.batch_wire import URL
 from preflect.adapters.chat_call import RETRIED_STATUS
 from preflect.adapters.key_hiding import without_key
+from preflect.adapters.refusals import read_refusal
 from preflect.errors import RunError
-from preflect.traffic.told import EMPTY_ACCOUNT
 
 T = TypeVar("T")
 
@@ -32,11 +33,12 @@ _FAULTS: Final = (openai.OpenAIError, httpx2.HTTPError)
 class BatchOffice:
     """Sends files to the endpoint behind `client` and looks after the batches made of them.
 
-    Raises: RunError in every method when the endpoint refuses for good.
+    Raises: AccessDeniedError and RunError in every method when the endpoint refuses for good.
     """
 
-    def __init__(self, model: str, client: AsyncOpenAI, poll_s: float) -> None:
-        self._model = model
+    def __init__(self, access: Access, client: AsyncOpenAI, poll_s: float) -> None:
+        self._access = access
+        self._model = access.model
         self._client = client
         self._poll_s = poll_s
 
@@ -121,7 +123,10 @@ class BatchOffice:
     def _raise_unless_passing(self, error: Exception) -> None:
         words = self.without_key(str(error))
         if isinstance(error, openai.APIStatusError):
-            passes = error.status_code in RETRIED_STATUS and error.code not in EMPTY_ACCOUNT
+            said = without_key(error.response.content, self._client.api_key)
+            # A 404 here says that there is no Batch API.
+            self._access.check(read_refusal(error.status_code, said), answered=True)
+            passes = error.status_code in RETRIED_STATUS
         else:
             passes = isinstance(error, (openai.APIConnectionError, httpx2.TransportError))
         if not passes:

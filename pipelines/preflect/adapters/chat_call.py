@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import orjson
 
+from preflect.adapters.access import Access
 from preflect.adapters.chat_wire import BadBodyError, Completion, read_completion, reply_style, request_body
 from preflect.adapters.http_post import HttpPost
 from preflect.adapters.journalled import BYTES_PER_TOKEN
@@ -38,6 +39,7 @@ class Endpoint:
     name: str
     spec: ChatModelSpec
     served_model: str
+    access: Access
     post: HttpPost
     lane: Lane
     line: Line
@@ -46,6 +48,8 @@ class Endpoint:
     purse: Purse
     rng: random.Random
     refused: frozenset[str] = frozenset()
+    answered: bool = False
+    """Whether any request got a completion."""
     latencies: Latencies = field(default_factory=Latencies)
 
     def body(self, request: ChatRequest, sampling: Sampling) -> dict[str, Any]:
@@ -112,7 +116,7 @@ class ChatCall:
         return len(self.body) // BYTES_PER_TOKEN
 
     async def ask(self) -> Answered:
-        """The answer. Raises: CallError (`call_timeout`, `call_failed`, `content_filter`); what closed the gate."""
+        """The answer. Raises: CallError (`call_timeout`, `call_failed`, `content_filter`); StoppedError."""
         attempt = 1
         try:
             while not isinstance(answer := await self._attempt(attempt), Answered):
@@ -180,6 +184,7 @@ class ChatCall:
 
     def _answered(self, reply: HttpReply, completion: Completion, cost: float) -> Answered:
         endpoint = self.endpoint
+        endpoint.answered = True
         endpoint.refused |= ignored_options(self._style, completion)
         endpoint.latencies.add(reply.seconds)
         if used := completion.usage:
@@ -187,7 +192,7 @@ class ChatCall:
         return Answered(completion, cost, reply.seconds)
 
     def _wait_after(self, reply: HttpReply, attempt: int) -> float:
-        """Seconds until the next attempt. Raises: CallError when there must be none."""
+        """Seconds until the next attempt. Raises: CallError when there must be none, AccessDeniedError for any call."""
         if reply.timed_out:
             raise self._out_of_time()
         if not reply.status:
@@ -203,8 +208,9 @@ class ChatCall:
             return self._wait_in_lane(refusal)
         if refusal.status in RETRIED_STATUS and not wants_money(reply.status, reply.body):
             return backoff_s(attempt, self.endpoint.rng)
-        if refusal.code == "content_filter":
+        if refusal.is_of_a_filter:
             raise CallError("content_filter", str(refusal))
+        self.endpoint.access.check(refusal, answered=self.endpoint.answered)
         raise (RefusedCallError if refusal.status in NOT_ACCEPTED else CallError)("call_failed", str(refusal))
 
     def _wait_in_lane(self, refusal: Refusal) -> float:

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Final
 
+from preflect.adapters.access import Access
 from preflect.adapters.chat_call import Answered, ChatCall, Endpoint
 from preflect.adapters.http_post import open_post
 from preflect.adapters.journalled import identified, reply_of, stored
@@ -195,6 +196,7 @@ async def open_chat(
                 name=name,
                 spec=spec,
                 served_model=served_model,
+                access=Access.of(name, spec, base_url, served_model),
                 post=post,
                 lane=await lanes.join(line, spec, stack),
                 line=line,

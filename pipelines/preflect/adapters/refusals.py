@@ -43,6 +43,11 @@ class Refusal:
     def __str__(self) -> str:
         return f"HTTP {self.status}: {self.message}"
 
+    @property
+    def is_of_a_filter(self) -> bool:
+        """Whether the words of the request are what is refused; OpenRouter says so with a 403."""
+        return self.code == "content_filter" or '"flagged_input"' in self.text
+
 
 class _Said(BaseModel):
     """OpenAI's error object, or the flat form that other servers use."""
