@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -87,7 +86,7 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        print(f"preflect {version('preflect')}")
+        print_result(None, f"preflect {version('preflect')}", as_json=False)
         raise typer.Exit
 
 
@@ -117,10 +116,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         typer.main.get_command(app)(words, prog_name="preflect")
     except SystemExit as ended:
         return _code(ended, as_json=as_json)
-    except BrokenPipeError:
-        # The reader (`| head`) has gone; python's own flush at exit must not complain about it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except PreflectError as error:
         if debug:
             traceback.print_exc()
