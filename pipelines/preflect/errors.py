@@ -8,6 +8,7 @@ PreflectError
 │   ├── BudgetError
 │   ├── AccessDeniedError   or name another key or address: the message says which are set
 │   ├── TooManyRejectionsError
+│   │   └── LastingLossesError      or allow them, or begin anew: a resume asks for nothing again that was answered
 │   ├── JudgeTooInaccurateError     choose another judge, or let more people decide
 │   ├── AwaitingReviewError     when people have answered; nothing went wrong                   exit 0
 │   ├── ReplayMissError     or import the missing calls; or go on without --replay, and pay for them
@@ -62,6 +63,10 @@ class AccessDeniedError(StoppedError):
 
 class TooManyRejectionsError(StoppedError):
     """More samples were lost to failed calls than `limits.max_rejected` allows."""
+
+
+class LastingLossesError(TooManyRejectionsError):
+    """They were lost to what the models answered, which a resume does not ask again."""
 
 
 class AwaitingReviewError(StoppedError):

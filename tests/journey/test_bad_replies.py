@@ -180,6 +180,37 @@ def test_a_judge_that_nobody_can_read_stops_the_run_though_no_sample_is_lost(
     assert done.returncode == 0, done.stderr
 
 
+LASTING = (
+    (
+        "truncated",
+        said("The first of them is", "length"),
+        "give the model a larger max_tokens or max_tokens_if_truncated in a new run",
+    ),
+    (
+        "content_filter",
+        said("", "content_filter"),
+        "the provider's filter would stop it again: change the instructions, or the provider's filter",
+    ),
+)
+
+
+@pytest.mark.parametrize("case", LASTING)
+def test_what_a_resume_would_not_mend_is_told_with_what_does(
+    case: tuple[str, Reply, str], tmp_path: Path, preflect: Run, serve: Serve, write_recipe: WriteRecipe
+) -> None:
+    reason, reply, remedy = case
+    endpoint = serve(lambda _: reply)
+    rows = write_rows(tmp_path, "Name a bird.", "Name another bird.")
+    stopped = preflect("run", write_recipe(input=rows, models=teacher(endpoint), stages=RESPOND), "--run", "run")
+    assert stopped.returncode == 3, stopped.stderr
+    assert f"stage 'respond', {reason}: " in stopped.stderr
+    allowing = "go on with `preflect resume run --set limits.max_rejected=SHARE`"
+    assert f"; {remedy}\neverything is kept: {allowing}, which leaves them out\n" in stopped.stderr
+    asked = len(endpoint.asked)
+    assert preflect("resume", "run", "--set", "limits.max_rejected=1").returncode == 0
+    assert len(endpoint.asked) == asked
+
+
 DENIED = {
     "a wrong key": (failed(401, "Incorrect API key provided: sk-old"), "put a valid key into TEACHER_KEY"),
     "no permission": (failed(403, "You have no access to this"), "put a valid key into TEACHER_KEY"),
