@@ -438,6 +438,13 @@ async def test_a_sitting_may_end_anywhere_and_the_next_pays_for_nothing_twice(tm
     assert set(provider.paid.values()) == {1}
 
 
+async def test_replies_without_a_count_of_tokens_are_counted(tmp_path: Path) -> None:
+    with providing(BatchProvider(lambda _: completion(usage=None))) as provider:
+        async with rig(provider, tmp_path) as r:
+            await r.ask(*numbered(3))
+            assert r.meter.snapshot().models[0].uncounted == 3
+
+
 async def test_replies_that_were_kept_before_a_sitting_ended_count_once(tmp_path: Path) -> None:
     price = Price(output=100_000.0)
     with providing(BatchProvider(cut_downloads=1)) as provider:

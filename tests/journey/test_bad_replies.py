@@ -333,6 +333,24 @@ def test_what_broken_replies_may_have_cost_counts_against_the_budget_in_every_si
     assert len(endpoint.asked) == asked
 
 
+def test_replies_without_a_count_of_tokens_are_told_since_each_is_charged_at_the_most(
+    tmp_path: Path, preflect: Run, serve: Serve, write_recipe: WriteRecipe
+) -> None:
+    def answer(asked: str) -> Reply:
+        body = {"choices": [{"message": {"content": f"A robin: {asked}"}, "finish_reason": "stop"}]}
+        return Reply(json.dumps(body).encode())
+
+    rows = write_rows(tmp_path, "Name a bird.", "Name another bird.")
+    models = teacher(serve(answer), price={"output": 1000}, max_tokens=50)
+    done = preflect("run", write_recipe(input=rows, models=models, stages=RESPOND), "--run", "run")
+    assert done.returncode == 0, done.stderr
+    assert "traffic  teacher: 2 without a count of tokens, each charged at the most that it can cost\n" in done.stdout
+    manifest = RunFolder(tmp_path / "run").manifest()
+    assert [(counts.model, counts.uncounted) for counts in manifest.traffic] == [("teacher", 2)]
+    assert manifest.cost_usd == pytest.approx(0.1)
+    assert "No count of tokens" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+
+
 # Secrets
 
 KEY = "sk-0123456789-very-secret"

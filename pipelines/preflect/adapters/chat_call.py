@@ -189,6 +189,8 @@ class ChatCall:
         endpoint.latencies.add(reply.seconds)
         if used := completion.usage:
             endpoint.lane.correct(endpoint.line, used.prompt_tokens + used.completion_tokens - self.ticket.tokens)
+        else:
+            endpoint.meter.uncounted(endpoint.name)
         return Answered(completion, cost, reply.seconds)
 
     def _wait_after(self, reply: HttpReply, attempt: int) -> float:

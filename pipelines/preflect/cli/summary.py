@@ -89,6 +89,7 @@ def _hardships(counts: TrafficCounts) -> str:
         "asked again": counts.retries,
         "refused as too many (429)": counts.throttled,
         "slow and asked twice": counts.hedged,
+        "without a count of tokens, each charged at the most that it can cost": counts.uncounted,
     }
     return ", ".join(f"{number:,} {what}" for what, number in told.items() if number)
 
