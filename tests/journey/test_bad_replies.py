@@ -348,6 +348,9 @@ def test_replies_without_a_count_of_tokens_are_told_since_each_is_charged_at_the
     manifest = RunFolder(tmp_path / "run").manifest()
     assert [(counts.model, counts.uncounted) for counts in manifest.traffic] == [("teacher", 2)]
     assert manifest.cost_usd == pytest.approx(0.1)
+    log = (tmp_path / "run" / "run.log").read_text(encoding="utf-8")
+    assert log.count("warning: model teacher: http://127.0.0.1:") == 1
+    assert "does not count tokens" in log
     assert "No count of tokens" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
 
 

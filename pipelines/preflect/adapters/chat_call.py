@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -25,6 +26,7 @@ from preflect.traffic.lane import OK, HttpReply, Lane, Line, Ticket, backoff_s
 from preflect.traffic.latencies import Latencies
 from preflect.traffic.told import throttle_pause_s, wants_money
 
+_LOG: Final = logging.getLogger(__name__)
 RETRIED_STATUS: Final = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
 MOST_THROTTLED: Final = 20
 """Refusals of one call because there were too many, waited out each time, after which it fails."""
@@ -50,6 +52,8 @@ class Endpoint:
     refused: frozenset[str] = frozenset()
     answered: bool = False
     """Whether any request got a completion."""
+    uncounted: bool = False
+    """Whether it was told that replies come without a count of their tokens."""
     latencies: Latencies = field(default_factory=Latencies)
 
     def body(self, request: ChatRequest, sampling: Sampling) -> dict[str, Any]:
@@ -190,8 +194,18 @@ class ChatCall:
         if used := completion.usage:
             endpoint.lane.correct(endpoint.line, used.prompt_tokens + used.completion_tokens - self.ticket.tokens)
         else:
-            endpoint.meter.uncounted(endpoint.name)
+            self._tell_uncounted()
         return Answered(completion, cost, reply.seconds)
+
+    def _tell_uncounted(self) -> None:
+        endpoint = self.endpoint
+        endpoint.meter.uncounted(endpoint.name)
+        if not endpoint.uncounted:
+            endpoint.uncounted = True
+            _LOG.warning(
+                "model %s: %s does not count tokens: they are guessed, and each reply is charged at the most that it "
+                "can cost", endpoint.name, endpoint.access.base_url,
+            )  # fmt: skip
 
     def _wait_after(self, reply: HttpReply, attempt: int) -> float:
         """Seconds until the next attempt. Raises: CallError when there must be none, AccessDeniedError for any call."""
