@@ -71,7 +71,8 @@ def _funnel(manifest: Manifest) -> Iterator[str]:
     if manifest.stages:
         yield f"{'stage':<{width}}  {'in':>7}  {'out':>7}  rejected"
     if manifest.input_rejected:
-        yield f"{'input':<{width}}  {manifest.input_rows:>7,}  {'':>7}  {manifest.input_rejected:,}"
+        rows, rejected = manifest.input_rows, manifest.input_rejected
+        yield f"{'input':<{width}}  {rows:>7,}  {rows - rejected:>7,}  {rejected:,}"
     for count in manifest.stages:
         reasons = f"{count.rejected:,}" + (f" ({_listed(count.reasons)})" if count.rejected else "")
         made = f", {count.made:,} made" if count.made else ""

@@ -222,7 +222,8 @@ def seconds_table(manifest: Manifest) -> Table:
         (stage.stage, duration(stage.seconds), decimal(stage.seconds / stage.rows_in, 3) if stage.rows_in else NO_VALUE)
         for stage in manifest.stages
     ]
-    return Table("Time by stage", columns("Stage", "#All samples", "#Seconds a sample"), tuple(rows))
+    caption = "Time by stage, summed over the samples that are in it side by side: no wall time"
+    return Table(caption, columns("Stage", "#All samples", "#Seconds a sample"), tuple(rows))
 
 
 def exports_table(manifest: Manifest) -> Table:
