@@ -153,6 +153,11 @@ def test_json_is_one_document_whatever_happens(capsys: CAPTURE) -> None:
     assert said.err.startswith("error: recipe.yaml exists")
 
 
+def test_the_help_says_that_debug_may_stand_after_the_command(capsys: CAPTURE) -> None:
+    assert main(["--help"]) == 0
+    assert "Show the traceback of an error; it may stand anywhere." in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("arguments", [["init", "--debug"], ["--debug", "init"]])
 def test_debug_shows_what_a_message_would_hide_and_keeps_the_exit_code(arguments: list[str], capsys: CAPTURE) -> None:
     Path("recipe.yaml").touch()

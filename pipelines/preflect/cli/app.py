@@ -92,12 +92,14 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _globals(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error; it may stand anywhere.")
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", help="Show the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Options that stand before any command."""
+    """Options of all commands."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
