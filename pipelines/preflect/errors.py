@@ -6,7 +6,9 @@ PreflectError
 │   └── DataError
 ├── StoppedError        everything is kept; resume when the cause is gone                       exit 3
 │   ├── BudgetError
+│   ├── AccessDeniedError   or name another key or address: the message says which are set
 │   ├── TooManyRejectionsError
+│   │   └── LastingLossesError      or allow them, or begin anew: a resume asks for nothing again that was answered
 │   ├── JudgeTooInaccurateError     choose another judge, or let more people decide
 │   ├── AwaitingReviewError     when people have answered; nothing went wrong                   exit 0
 │   ├── ReplayMissError     or import the missing calls; or go on without --replay, and pay for them
@@ -55,8 +57,16 @@ class BudgetError(StoppedError):
     """The next call could pass the budget."""
 
 
+class AccessDeniedError(StoppedError):
+    """An endpoint lets no request of a model in: its key, its account or its address is wrong."""
+
+
 class TooManyRejectionsError(StoppedError):
     """More samples were lost to failed calls than `limits.max_rejected` allows."""
+
+
+class LastingLossesError(TooManyRejectionsError):
+    """They were lost to what the models answered, which a resume does not ask again."""
 
 
 class AwaitingReviewError(StoppedError):

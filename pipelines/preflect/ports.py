@@ -304,6 +304,10 @@ class CallMeter(Protocol):
         """A slow call was asked a second time."""
         ...
 
+    def uncounted(self, model: str) -> None:
+        """A reply came without a count of its tokens: it's charged at the most that it can cost."""
+        ...
+
     def paused(self, model: str, seconds: float) -> None:
         """Nothing goes out for so long: the endpoint asked for it."""
         ...

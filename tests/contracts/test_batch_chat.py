@@ -19,7 +19,14 @@ from preflect.engine.budget import Budget
 from preflect.engine.gate import RunGate
 from preflect.engine.journal import Journal, open_journal
 from preflect.engine.meter import Meter
-from preflect.errors import BudgetError, CallError, InterruptedRunError, RefusedCallError, RunError
+from preflect.errors import (
+    AccessDeniedError,
+    BudgetError,
+    CallError,
+    InterruptedRunError,
+    RefusedCallError,
+    RunError,
+)
 from preflect.ports import ChatReply, ChatRequest
 from preflect.schemas import BatchOptions, Message, OpenAIModel, Price, Sampling
 
@@ -364,7 +371,19 @@ async def test_an_account_without_money_is_not_waited_for(tmp_path: Path) -> Non
 
     with providing(BatchProvider(before=poor)) as provider:
         async with rig(provider, tmp_path) as r:
-            with pytest.raises(RunError, match="Billing hard limit"):
+            with pytest.raises(AccessDeniedError, match="HTTP 429: Billing hard limit has been reached; top up"):
+                await r.ask("one")
+
+
+async def test_a_key_that_is_not_let_in_stops_the_run_and_is_not_quoted(tmp_path: Path) -> None:
+    async def shut(_: str) -> web.Response:
+        return web.json_response({"error": {"message": "Incorrect API key: sk-old"}}, status=401)
+
+    with providing(BatchProvider(before=shut)) as provider:
+        async with rig(provider, tmp_path, key="sk-old", api_key_env="THE_KEY") as r:
+            with pytest.raises(
+                AccessDeniedError, match=r"HTTP 401: Incorrect API key: \*\*\*; put a valid key into THE_KEY"
+            ):
                 await r.ask("one")
 
 
@@ -417,6 +436,13 @@ async def test_a_sitting_may_end_anywhere_and_the_next_pays_for_nothing_twice(tm
             assert r.notes.open_batches() == ()
     assert provider.sizes() == [3]
     assert set(provider.paid.values()) == {1}
+
+
+async def test_replies_without_a_count_of_tokens_are_counted(tmp_path: Path) -> None:
+    with providing(BatchProvider(lambda _: completion(usage=None))) as provider:
+        async with rig(provider, tmp_path) as r:
+            await r.ask(*numbered(3))
+            assert r.meter.snapshot().models[0].uncounted == 3
 
 
 async def test_replies_that_were_kept_before_a_sitting_ended_count_once(tmp_path: Path) -> None:
@@ -502,6 +528,13 @@ async def test_the_key_reaches_no_message_and_no_file(tmp_path: Path) -> None:
     with providing(BatchProvider(lambda _: error(401, f"Incorrect API key provided: {key}"))) as provider:
         async with rig(provider, tmp_path, key=key) as r:
             (refused,) = await r.outcomes("one")
+    assert isinstance(refused, AccessDeniedError)
     assert provider.keys == {f"Bearer {key}"}
     assert key not in str(refused)
     assert key.encode() not in (tmp_path / "journal.sqlite").read_bytes()
+
+
+async def test_the_key_reaches_no_reply_of_a_batch_though_its_lines_spell_it_in_other_letters(tmp_path: Path) -> None:
+    with providing(BatchProvider(lambda _: completion('It is sk-"very"-secret.'))) as provider:
+        async with rig(provider, tmp_path, key='sk-"very"-secret') as r:
+            assert texts(await r.ask("one")) == ["It is ***."]

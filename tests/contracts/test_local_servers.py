@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from preflect.errors import CallError, ReplyError
+from preflect.errors import AccessDeniedError, CallError, ReplyError
 from preflect.ports import ChatRequest
 from preflect.prompts import load_prompt
 from preflect.schemas import Sampling
@@ -154,12 +154,27 @@ async def test_what_passes_is_tried_again(fault: Reply, tmp_path: Path) -> None:
     assert len(endpoint.bodies) == 3
 
 
-LASTING = {
+ABSENT = {
     "vllm": (vllm_error("The model `n` does not exist.", 404, "NotFoundError"), "The model `n` does not exist"),
     "vllm before 0.10": (bare_error("The model `n` does not exist.", 404), "The model `n` does not exist"),
-    "sglang": (bare_error("The input (9000 tokens) is longer than the model's context length"), "context length"),
     "ollama": (ollama_error('model "n" not found, try pulling it first', 404), "try pulling it first"),
     "ollama's own words": ((404, {"error": "model 'n' not found"}), "model 'n' not found"),
+}
+
+
+@pytest.mark.parametrize(("fault", "words"), ABSENT.values(), ids=ABSENT.keys())
+async def test_a_model_that_is_not_there_stops_all_in_the_servers_own_words(
+    fault: Reply, words: str, tmp_path: Path
+) -> None:
+    endpoint = one_after_another(fault)
+    async with rig(endpoint, tmp_path) as r:
+        with pytest.raises(AccessDeniedError, match=words):
+            await r.model.complete(a_request())
+    assert len(endpoint.bodies) == 1
+
+
+LASTING = {
+    "sglang": (bare_error("The input (9000 tokens) is longer than the model's context length"), "context length"),
     "llama.cpp": (
         llama_cpp_error("the request exceeds the available context size", 400, "exceed_context_size_error", n_ctx=4096),
         "exceeds the available context size",

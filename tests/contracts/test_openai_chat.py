@@ -19,7 +19,7 @@ from preflect.engine.budget import Budget
 from preflect.engine.gate import RunGate
 from preflect.engine.journal import Journal, open_journal
 from preflect.engine.meter import Meter
-from preflect.errors import BudgetError, CallError, InterruptedRunError
+from preflect.errors import AccessDeniedError, BudgetError, CallError, InterruptedRunError
 from preflect.ports import ChatRequest
 from preflect.schemas import Message, OpenAIModel, Price, Sampling, SharedLimit
 
@@ -201,13 +201,25 @@ async def test_a_dropped_connection_and_a_broken_body_are_tried_again(tmp_path: 
 
 async def test_a_refused_request_fails_at_once_with_the_endpoints_words(tmp_path: Path) -> None:
     async def answer(_: int, __: dict[str, Any]) -> web.Response:
-        return web.json_response({"error": {"message": "no such model"}}, status=404)
+        return web.json_response({"error": {"message": "no such tool"}}, status=400)
 
     endpoint = Endpoint(answer)
     async with rig(endpoint, tmp_path) as r:
-        with pytest.raises(CallError, match=r"call_failed: HTTP 404: .*no such model"):
+        with pytest.raises(CallError, match=r"call_failed: HTTP 400: .*no such tool"):
             await r.model.complete(ask())
     assert len(endpoint.bodies) == 1
+
+
+async def test_a_404_says_that_the_model_is_not_there_until_it_has_answered_once(tmp_path: Path) -> None:
+    async def answer(n: int, _: dict[str, Any]) -> web.Response:
+        return completion() if n == 1 else web.json_response({"error": {"message": "not found"}}, status=404)
+
+    async with rig(Endpoint(answer), tmp_path) as r:
+        with pytest.raises(AccessDeniedError, match="HTTP 404: not found; mend the address"):
+            await r.model.complete(ask("one"))
+        await r.model.complete(ask("two"))
+        with pytest.raises(CallError, match="call_failed: HTTP 404: not found"):
+            await r.model.complete(ask("three"))
 
 
 async def test_a_content_filter_has_its_own_reason(tmp_path: Path) -> None:
@@ -422,7 +434,7 @@ async def test_a_429_for_want_of_money_is_final(tmp_path: Path) -> None:
 
     endpoint = Endpoint(answer)
     async with rig(endpoint, tmp_path) as r:
-        with pytest.raises(CallError, match="HTTP 429: You exceeded your current quota"):
+        with pytest.raises(AccessDeniedError, match="HTTP 429: You exceeded your current quota; top up"):
             await r.model.complete(ask())
     assert len(endpoint.bodies) == 1
 
@@ -712,6 +724,15 @@ async def test_the_key_reaches_no_error_message_however_it_is_spelt(spelt: str, 
         return web.Response(text=said, content_type="application/json", status=401)
 
     async with rig(Endpoint(answer), tmp_path, key="sk-v/e+ry=") as r:
-        with pytest.raises(CallError, match=r"provided: \*\*\*$"):
+        with pytest.raises(AccessDeniedError, match=r"provided: \*\*\*;"):
             await r.model.complete(ask())
     assert b"sk-v/e+ry=" not in (tmp_path / "journal.sqlite").read_bytes()
+
+
+async def test_the_key_reaches_no_reply_though_the_model_quotes_it_in_other_letters(tmp_path: Path) -> None:
+    async def answer(_: int, __: dict[str, Any]) -> web.Response:
+        body = rb'{"choices": [{"message": {"content": "It is sk-v\/e\u002Bry="}}]}'
+        return web.Response(body=body, content_type="application/json")
+
+    async with rig(Endpoint(answer), tmp_path, key="sk-v/e+ry=") as r:
+        assert (await r.model.complete(ask())).text == "It is ***"

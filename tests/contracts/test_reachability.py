@@ -11,11 +11,15 @@ import pytest
 from pydantic import ValidationError
 
 from preflect.adapters.reachability import check_endpoint
-from preflect.schemas import OpenAIModel
+from preflect.adapters.served_model import served_model
+from preflect.errors import InputError
+from preflect.schemas import OpenAIModel, PromptLogprobsStudent
 
 
 class Listener(HTTPServer):
-    """Answers everything with an empty list, and keeps the credentials it was shown."""
+    """Answers everything with nothing, and keeps the credentials it was shown."""
+
+    status = 200
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -27,7 +31,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.shown.append(self.headers["Authorization"])
-        self.send_response(200)
+        self.send_response(self.server.status)
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (http.server's name)
@@ -61,6 +65,13 @@ async def test_an_endpoint_is_looked_at_where_an_event_loop_runs_already(listene
     spec = OpenAIModel(model="m", base_url=f"http://127.0.0.1:{listener.server_port}/v1")
     assert check_endpoint("teacher", spec, lambda key: key) is False
     assert listener.shown == [None]
+
+
+def test_a_students_server_that_wants_a_key_is_told_with_both_ways_to_name_one(listener: Listener) -> None:
+    listener.status = 401
+    spec = PromptLogprobsStudent(base_url=f"http://127.0.0.1:{listener.server_port}")
+    with pytest.raises(InputError, match="with api_key_env in a recipe, --api-key-env on the command line"):
+        served_model(spec)
 
 
 @pytest.mark.parametrize("url", ["http://user:hunter2@127.0.0.1/v1", "127.0.0.1:8000/v1", "ftp://host/v1", "https://"])

@@ -245,13 +245,21 @@ def test_a_key_variable_that_is_not_set_is_named(
 
 
 @pytest.mark.usefixtures("recipe")
+def test_a_key_that_an_option_gives_is_named_once(tmp_path: Path, preflect: Run, endpoint: Endpoint) -> None:
+    done = preflect("run", "recipe.yaml", "--set", "models.teacher.api_key_env=NO_SUCH_KEY")
+    assert refusal(done, endpoint, tmp_path).startswith(
+        "--set models.teacher.api_key_env: the environment variable NO_SUCH_KEY is not set; "
+    )
+
+
+@pytest.mark.usefixtures("recipe")
 def test_an_endpoint_that_does_not_answer_is_named_with_the_option_that_moves_it(
     tmp_path: Path, preflect: Run, endpoint: Endpoint
 ) -> None:
     # Nothing listens on the discard port.
     at = "models.teacher.base_url=http://127.0.0.1:9/v1"
     assert refusal(preflect("run", "recipe.yaml", "--set", at), endpoint, tmp_path) == (
-        "--set models.teacher.base_url: models.teacher.base_url: http://127.0.0.1:9/v1 does not answer "
+        "--set models.teacher.base_url: http://127.0.0.1:9/v1 does not answer "
         "(ClientConnectorError); start the server or mend the address: --set "
         "models.teacher.base_url=http://127.0.0.1:8000/v1"
     )
@@ -264,8 +272,8 @@ def test_a_refused_key_is_found_before_the_first_call(
     endpoint.looked_at = Reply(b'{"error": {"message": "sk-wrong is not valid"}}', 401)
     done = preflect("run", "recipe.yaml", env={"TEACHER_KEY": "sk-wrong"})
     assert refusal(done, endpoint, tmp_path) == (
-        f"recipe.yaml:5: models.teacher: {endpoint.base_url} refuses the key in TEACHER_KEY (HTTP 401); put a valid "
-        "one there"
+        f"recipe.yaml:5: models.teacher.api_key_env: {endpoint.base_url} refuses the key in TEACHER_KEY (HTTP 401); "
+        "put a valid one there"
     )
     assert endpoint.keys == {"sk-wrong"}
 
@@ -275,7 +283,7 @@ def test_a_request_without_a_key_that_is_refused_is_told_of_api_key_env(
 ) -> None:
     endpoint.looked_at = Reply(b"{}", 403)
     said = refusal(preflect("run", recipe.name), endpoint, tmp_path)
-    assert said.startswith("recipe.yaml:5: models.teacher: ")
+    assert said.startswith("recipe.yaml:5: models.teacher.api_key_env: ")
     assert said.endswith("a request without a key (HTTP 403); name the variable that holds one with api_key_env")
 
 

@@ -52,7 +52,11 @@ BAD = {
     "Stop early.": (said("The first of them is", "length"), "truncated"),
     "Be filtered.": (said("", "content_filter"), "content_filter"),
     "Leave a gap.": (said("[insert your answer here]"), "placeholder"),
-    "Fail.": (failed(404, "no such model"), "call_failed"),
+    "Fail.": (failed(400, "no such thing"), "call_failed"),
+    "Be flagged.": (
+        Reply(b'{"error": {"code": 403, "message": "flagged", "metadata": {"flagged_input": "Be"}}}', 403),
+        "content_filter",
+    ),
     "Never answer.": (said("At last.", after_s=30), "call_timeout"),
 }
 
@@ -75,7 +79,7 @@ def test_each_bad_reply_is_a_rejection_with_its_reason_and_the_rest_goes_on(
     assert done.returncode == 0, done.stderr
     assert rejected(run) == {instruction: reason for instruction, (_, reason) in BAD.items()}
     assert [sample.instruction.text for sample in RunFolder(run).samples()] == good
-    assert "respond       28       20  8 (empty 2, " in done.stdout
+    assert "respond       29       20  9 (content_filter 2, empty 2, " in done.stdout
 
 
 def test_a_reply_with_half_an_emoji_is_kept_and_can_be_written(
@@ -176,6 +180,100 @@ def test_a_judge_that_nobody_can_read_stops_the_run_though_no_sample_is_lost(
     assert done.returncode == 0, done.stderr
 
 
+LASTING = (
+    (
+        "truncated",
+        said("The first of them is", "length"),
+        "give the model a larger max_tokens or max_tokens_if_truncated in a new run",
+    ),
+    (
+        "content_filter",
+        said("", "content_filter"),
+        "the provider's filter would stop it again: change the instructions, or the provider's filter",
+    ),
+)
+
+
+@pytest.mark.parametrize("case", LASTING)
+def test_what_a_resume_would_not_mend_is_told_with_what_does(
+    case: tuple[str, Reply, str], tmp_path: Path, preflect: Run, serve: Serve, write_recipe: WriteRecipe
+) -> None:
+    reason, reply, remedy = case
+    endpoint = serve(lambda _: reply)
+    rows = write_rows(tmp_path, "Name a bird.", "Name another bird.")
+    stopped = preflect("run", write_recipe(input=rows, models=teacher(endpoint), stages=RESPOND), "--run", "run")
+    assert stopped.returncode == 3, stopped.stderr
+    assert f"stage 'respond', {reason}: " in stopped.stderr
+    allowing = "go on with `preflect resume run --set limits.max_rejected=SHARE`"
+    assert f"; {remedy}\neverything is kept: {allowing}, which leaves them out\n" in stopped.stderr
+    asked = len(endpoint.asked)
+    assert preflect("resume", "run", "--set", "limits.max_rejected=1").returncode == 0
+    assert len(endpoint.asked) == asked
+
+
+DENIED = {
+    "a wrong key": (failed(401, "Incorrect API key provided: sk-old"), "put a valid key into TEACHER_KEY"),
+    "no permission": (failed(403, "You have no access to this"), "put a valid key into TEACHER_KEY"),
+    "an empty account": (
+        Reply(b'{"error": {"message": "You exceeded your quota", "code": "insufficient_quota"}}', 429),
+        "top up the account that the key belongs to",
+    ),
+    "an unknown model": (failed(404, "no model `m`"), "mend the address with --set models.teacher.base_url=URL"),
+}
+
+
+CASES = {why: ("local", *case) for why, case in DENIED.items()} | {"distilabel": ("distilabel", *DENIED["a wrong key"])}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_an_endpoint_that_lets_nothing_in_stops_the_run_at_its_first_answer(
+    case: tuple[str, Reply, str], tmp_path: Path, preflect: Run, serve: Serve, write_recipe: WriteRecipe
+) -> None:
+    engine, denial, remedy = case
+    shut = threading.Event()
+    shut.set()
+    endpoint = serve(lambda asked: denial if shut.is_set() else said(f"A robin: {asked}"))
+    birds = [f"Name bird number {number}." for number in range(40)]
+    recipe = write_recipe(
+        engine=engine,
+        input=write_rows(tmp_path, *birds),
+        models=teacher(endpoint, api_key_env="TEACHER_KEY", concurrency=2),
+        stages=RESPOND,
+        limits={"max_rejected": 1},
+    )
+    run, key = tmp_path / "run", {"TEACHER_KEY": "sk-old"}
+    stopped = preflect("run", recipe, "--run", run, env=key)
+    assert stopped.returncode == 3, stopped.stderr
+    message = json.loads(denial.body)["error"]["message"].replace("sk-old", "***")
+    assert (
+        f"model 'teacher' (m) is refused at {endpoint.base_url}, with the key in TEACHER_KEY: HTTP {denial.status}: "
+        f"{message}; {remedy}"
+    ) in stopped.stderr
+    assert f"everything is kept: go on with `preflect resume {run}`" in stopped.stderr
+    assert len(endpoint.asked) <= 4
+    shut.clear()
+    assert preflect("resume", run, env=key).returncode == 0
+    assert [sample.instruction.text for sample in RunFolder(run).samples()] == birds
+
+
+def test_a_key_that_is_withdrawn_stops_the_run_with_what_was_answered_kept(
+    tmp_path: Path, preflect: Run, serve: Serve, write_recipe: WriteRecipe
+) -> None:
+    def answer(asked: str) -> Reply:
+        return said(f"A robin: {asked}") if len(endpoint.asked) <= 10 else failed(401, "This key was revoked")
+
+    endpoint = serve(answer)
+    birds = [f"Name bird number {number}." for number in range(40)]
+    recipe = write_recipe(input=write_rows(tmp_path, *birds), models=teacher(endpoint, concurrency=1), stages=RESPOND)
+    stopped = preflect("run", recipe, "--run", tmp_path / "run")
+    assert stopped.returncode == 3, stopped.stderr
+    assert (
+        f"model 'teacher' (m) is refused at {endpoint.base_url}, without a key: HTTP 401: This key was revoked; name "
+        "the variable that holds a key with --set models.teacher.api_key_env=NAME"
+    ) in stopped.stderr
+    assert RunFolder(tmp_path / "run").manifest().calls[0].calls == 10
+
+
 def test_a_spent_budget_stops_the_run_and_a_larger_one_lets_it_go_on(
     tmp_path: Path, preflect: Run, serve: Serve, write_recipe: WriteRecipe
 ) -> None:
@@ -235,6 +333,27 @@ def test_what_broken_replies_may_have_cost_counts_against_the_budget_in_every_si
     assert len(endpoint.asked) == asked
 
 
+def test_replies_without_a_count_of_tokens_are_told_since_each_is_charged_at_the_most(
+    tmp_path: Path, preflect: Run, serve: Serve, write_recipe: WriteRecipe
+) -> None:
+    def answer(asked: str) -> Reply:
+        body = {"choices": [{"message": {"content": f"A robin: {asked}"}, "finish_reason": "stop"}]}
+        return Reply(json.dumps(body).encode())
+
+    rows = write_rows(tmp_path, "Name a bird.", "Name another bird.")
+    models = teacher(serve(answer), price={"output": 1000}, max_tokens=50)
+    done = preflect("run", write_recipe(input=rows, models=models, stages=RESPOND), "--run", "run")
+    assert done.returncode == 0, done.stderr
+    assert "traffic  teacher: 2 without a count of tokens, each charged at the most that it can cost\n" in done.stdout
+    manifest = RunFolder(tmp_path / "run").manifest()
+    assert [(counts.model, counts.uncounted) for counts in manifest.traffic] == [("teacher", 2)]
+    assert manifest.cost_usd == pytest.approx(0.1)
+    log = (tmp_path / "run" / "run.log").read_text(encoding="utf-8")
+    assert log.count("warning: model teacher: http://127.0.0.1:") == 1
+    assert "does not count tokens" in log
+    assert "No count of tokens" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+
+
 # Secrets
 
 KEY = "sk-0123456789-very-secret"
@@ -245,7 +364,7 @@ def test_the_key_is_in_no_file_and_no_output_though_the_endpoint_quotes_it(
     engine: str, tmp_path: Path, preflect: Run, serve: Serve, write_recipe: WriteRecipe
 ) -> None:
     def answer(asked: str) -> Reply:
-        return failed(401, f"Incorrect API key provided: {KEY}") if "odd" in asked else said(f"A robin: {asked}")
+        return failed(400, f"Incorrect API key provided: {KEY}") if "odd" in asked else said(f"A robin: {asked}")
 
     endpoint = serve(answer)
     rows = write_rows(tmp_path, *(f"Name {'odd' * (number % 2)} bird {number}." for number in range(60)))

@@ -171,7 +171,7 @@ def test_faults_are_exported_as_retries_and_failed_calls(
 
     def answer(asked: str) -> Any:
         if asked == "Fail.":
-            return failed(404, "no such model")
+            return failed(400, "no such thing")
         if asked not in first:
             first.add(asked)
             return failed(503, "busy")

@@ -2,6 +2,7 @@
 # pyright: reportUnknownMemberType=false
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -65,6 +66,41 @@ def test_wrong_arguments_are_wrong_input(arguments: list[str], capsys: CAPTURE) 
     assert "Usage: preflect" in "".join(capsys.readouterr())
 
 
+WRITERS = [
+    ("--run", ["quickstart", "--samples", "1", "--run"]),
+    ("--run", ["run", "recipe.yaml", "--run"]),
+    ("--to", ["export", "demo", "--to"]),
+    ("--to", ["pairs", "demo", "--to"]),
+    ("--to", ["journal", "export", "demo", "--to"]),
+    ("--to", ["review", "push", "demo", "--to"]),
+    ("--out", ["score", "rows.jsonl", "--student", "ppm", "--out"]),
+    ("--out", ["filter", "rows.jsonl", "--out"]),
+]
+UNFIT = {
+    "file/under/it": "'file/under/it' lies under {here}/file, which is a file; name a path that can be written",
+    "a" * 256: "can be no path here (File name too long); name a path that can be written",
+    "a\0b": "embedded null byte",
+}
+
+
+@pytest.mark.parametrize(("path", "fault"), UNFIT.items())
+@pytest.mark.parametrize(("option", "words"), WRITERS)
+def test_a_path_that_nothing_can_be_written_to_is_wrong_input(
+    option: str, words: list[str], path: str, fault: str, capsys: CAPTURE
+) -> None:
+    Path("file").touch()
+    assert main([*words, path]) == 2
+    said = capsys.readouterr().err
+    assert f"Invalid value for '{option}': " in said
+    assert fault.format(here=Path.cwd()) in said
+
+
+@pytest.mark.skipif(os.access("/", os.W_OK), reason="root may write everywhere")
+def test_a_folder_that_is_not_ours_is_wrong_input(capsys: CAPTURE) -> None:
+    assert main(["quickstart", "--run", "/mine"]) == 2
+    assert "'/mine' lies in /, which cannot be written" in capsys.readouterr().err
+
+
 def test_what_nobody_foresaw_is_one_line_and_a_traceback_with_debug() -> None:
     code = (
         "import sys; from preflect.cli import app, main\n"
@@ -115,6 +151,11 @@ def test_json_is_one_document_whatever_happens(capsys: CAPTURE) -> None:
         "exit_code": 2,
     }
     assert said.err.startswith("error: recipe.yaml exists")
+
+
+def test_the_help_says_that_debug_may_stand_after_the_command(capsys: CAPTURE) -> None:
+    assert main(["--help"]) == 0
+    assert "Show the traceback of an error; it may stand anywhere." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("arguments", [["init", "--debug"], ["--debug", "init"]])

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import random
+import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 from threading import Event
 
@@ -218,6 +222,26 @@ def test_a_stopped_run_says_why_and_how_to_go_on(tmp_path: Path) -> None:
         run(make_plan([100]), tmp_path / "run")
     assert RunFolder(tmp_path / "run").manifest().status == "stopped"
     assert RunFolder(tmp_path / "run").manifest().message == "enough"
+
+
+def test_the_log_has_the_beginning_and_the_end_of_each_sitting_and_what_was_warned_of(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+
+    def warn(_: Snapshot) -> None:
+        logging.getLogger("preflect.some.adapter").warning("the endpoint is %s", "slow")
+
+    with pytest.raises(InterruptedRunError):
+        run(make_plan([100]), folder.path)
+    resume(make_plan(), folder, Watch(publish=warn))
+    logging.getLogger("preflect.some.adapter").warning("nobody's run")
+    lines = folder.log_path.read_text(encoding="utf-8").splitlines()
+    said = [line.split(" ", 1)[1] for line in lines]
+    name, engine = folder.manifest().name, folder.manifest().engine
+    assert said[0] == said[2] == f"{name}: begun, engine {engine}, preflect {version('preflect')}"
+    assert re.fullmatch(rf"{name}: stopped after \d+\.\d s in all: enough", said[1])
+    assert {*said[3:-1]} == {"warning: the endpoint is slow"}
+    assert re.fullmatch(rf"{name}: done after \d+\.\d s in all", said[-1])
+    assert all(datetime.fromisoformat(line.split(" ")[0]) for line in lines)
 
 
 def test_files_that_are_lost_behind_the_engines_back_fail_the_run_and_are_named(tmp_path: Path) -> None:

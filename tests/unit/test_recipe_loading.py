@@ -6,6 +6,7 @@ import pytest
 from preflect.adapters.shipped import shipped
 from preflect.errors import RecipeError
 from preflect.recipes import check_order, load_recipe, read_recipe
+from preflect.recipes.locate import Source
 from preflect.schemas import JudgeAspects, OpenAIModel, Respond
 
 GOOD = """\
@@ -623,3 +624,18 @@ def test_instructions_that_are_made_a_few_at_a_time_want_no_batches() -> None:
     text = BATCH.replace("stages:\n", "stages:\n  - {stage: self_instruct, model: teacher, count: 5}\n")
     (note,) = notes(text)
     assert note.startswith("recipe.yaml:11: stage 'self_instruct' reads its replies a few at a time")
+
+
+@pytest.mark.parametrize(
+    ("option", "named"),
+    [
+        ("seed", "recipe.yaml:4: models.student"),
+        ("models.student", "--set models.student"),
+        ("models.student.model", "--set models.student.model"),
+        ("models.student2.model", "recipe.yaml:4: models.student"),
+    ],
+)
+def test_a_key_is_named_beside_its_place_unless_the_place_says_it(option: str, named: str) -> None:
+    lines = {("models", "student"): 4}
+    source = Source("recipe.yaml", {}, lines, {tuple(option.split(".")): option})
+    assert source.named(("models", "student", "model"), ("models", "student")) == named

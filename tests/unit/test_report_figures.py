@@ -265,10 +265,13 @@ def test_calls_are_summed_and_latency_is_per_call() -> None:
 
 def test_traffic_that_was_hard_stands_by_model_beside_its_calls() -> None:
     calls = [calls_of("respond", 10, (0, 0), 0.0, 5.0), calls_of("judge_aspects", 1030, (0, 0), 0.0, 3.0)]
-    traffic = (TrafficCounts(model="teacher", retries=1200, throttled=7), TrafficCounts(model="judge", hedged=2))
+    traffic = (
+        TrafficCounts(model="teacher", retries=1200, throttled=7),
+        TrafficCounts(model="judge", hedged=2, uncounted=5),
+    )
     assert traffic_table(a_manifest(calls=calls).evolve(traffic=traffic)).rows == (
-        ("teacher", "1,040", "1,200", "7", "0"),
-        ("judge", "0", "0", "0", "2"),
+        ("teacher", "1,040", "1,200", "7", "0", "0"),
+        ("judge", "0", "0", "0", "2", "5"),
     )
 
 

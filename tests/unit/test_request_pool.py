@@ -45,7 +45,7 @@ class Lengths:
     asked: list[Pass] = field(default_factory=list[Pass])
 
     def __post_init__(self) -> None:
-        http = HttpThread("http://127.0.0.1:1", {})
+        http = HttpThread("http://127.0.0.1:1", "")
         self.pool = RequestPool(http, self.mean_nll, concurrency=1, remembered=self.remembered)
 
     async def mean_nll(self, sequence: Pass) -> float:
@@ -97,7 +97,7 @@ def test_what_nobody_waits_for_any_more_is_not_asked_for() -> None:
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "https://127.0.0.1:1"])
 def test_the_thread_of_the_requests_ends_when_nobody_has_it_any_more(url: str) -> None:
     before = set(threading.enumerate())
-    http = HttpThread(url, {})
+    http = HttpThread(url, "")
     [thread] = set(threading.enumerate()) - before
     del http
     thread.join(10)

@@ -9,6 +9,7 @@ from typing import Final
 
 import orjson
 
+from preflect.adapters.access import Access
 from preflect.adapters.batch_means import Means
 from preflect.adapters.batch_office import BatchOffice, batch_client
 from preflect.adapters.batch_post import BatchPost, Reply
@@ -38,9 +39,9 @@ MOST_TRIES: Final = 4
 class BatchChat:
     """One model of a recipe whose requests go in batches. Use `open_batch_chat`, which also closes the connection."""
 
-    def __init__(self, means: Means, office: BatchOffice, post: BatchPost) -> None:
+    def __init__(self, means: Means, access: Access, post: BatchPost) -> None:
         self._means = means
-        self._office = office
+        self._access = access
         self._post = post
         self._refused: frozenset[str] = frozenset()
 
@@ -75,6 +76,8 @@ class BatchChat:
             reply, sent_without = await self._reply_to(key, request, sampling)
             if isinstance(reply, StoredCall):
                 return reply
+            if reply.refusal and not reply.refusal.is_of_a_filter:
+                self._access.check(reply.refusal, answered=True)
             tries += reply.tried
             news = self._not_taken(reply, request, sent_without)
             self._refused |= news
@@ -82,7 +85,7 @@ class BatchChat:
                 times = f", in {tries} batches" if tries > 1 else ""
                 refused = reply.refusal is not None and reply.refusal.status in NOT_ACCEPTED
                 kind = RefusedCallError if refused and reply.reason == "call_failed" else CallError
-                raise kind(reply.reason, self._office.without_key(reply.words) + times)
+                raise kind(reply.reason, reply.words + times)
             self._means.meter.retried(self.name)
 
     def _not_taken(self, fault: Fault, request: ChatRequest, sent_without: frozenset[str]) -> frozenset[str]:
@@ -143,8 +146,9 @@ async def open_batch_chat(
                 gate=gate,
                 meter=meter,
             )
-            office = BatchOffice(name, client, spec.batch.poll_s)
+            access = Access.of(name, spec, base_url, served_model)
+            office = BatchOffice(access, client, spec.batch.poll_s)
             post = BatchPost(office, means)
             await stack.enter_async_context(post.open())
-            models[name] = BatchChat(means, office, post)
+            models[name] = BatchChat(means, access, post)
         yield models

@@ -15,10 +15,12 @@ import openai
 from openai import AsyncOpenAI, DefaultAioHttpClient
 from openai.types import Batch
 
+from preflect.adapters.access import Access
 from preflect.adapters.batch_wire import URL
 from preflect.adapters.chat_call import RETRIED_STATUS
+from preflect.adapters.key_hiding import without_key
+from preflect.adapters.refusals import read_refusal
 from preflect.errors import RunError
-from preflect.traffic.told import EMPTY_ACCOUNT
 
 T = TypeVar("T")
 
@@ -31,11 +33,12 @@ _FAULTS: Final = (openai.OpenAIError, httpx2.HTTPError)
 class BatchOffice:
     """Sends files to the endpoint behind `client` and looks after the batches made of them.
 
-    Raises: RunError in every method when the endpoint refuses for good.
+    Raises: AccessDeniedError and RunError in every method when the endpoint refuses for good.
     """
 
-    def __init__(self, model: str, client: AsyncOpenAI, poll_s: float) -> None:
-        self._model = model
+    def __init__(self, access: Access, client: AsyncOpenAI, poll_s: float) -> None:
+        self._access = access
+        self._model = access.model
         self._client = client
         self._poll_s = poll_s
 
@@ -96,14 +99,14 @@ class BatchOffice:
             await asyncio.sleep(self._poll_s)
 
     async def lines(self, batch: Batch) -> AsyncGenerator[bytes]:
-        """The lines of the batch's output and error files; when a connection breaks, lines come once more."""
+        """The lines of its output and error files, without the key; where a connection breaks, they come once more."""
         for file_id in filter(None, (batch.output_file_id, batch.error_file_id)):
             whole = False
             while not whole:
                 try:
                     async with self._client.files.with_streaming_response.content(file_id) as answer:
                         async for line in _lines_of(answer.iter_bytes()):
-                            yield line
+                            yield without_key(line, self._client.api_key)
                     whole = True
                 except _FAULTS as error:
                     self._raise_unless_passing(error)
@@ -120,7 +123,10 @@ class BatchOffice:
     def _raise_unless_passing(self, error: Exception) -> None:
         words = self.without_key(str(error))
         if isinstance(error, openai.APIStatusError):
-            passes = error.status_code in RETRIED_STATUS and error.code not in EMPTY_ACCOUNT
+            said = without_key(error.response.content, self._client.api_key)
+            # A 404 here says that there is no Batch API.
+            self._access.check(read_refusal(error.status_code, said), answered=True)
+            passes = error.status_code in RETRIED_STATUS
         else:
             passes = isinstance(error, (openai.APIConnectionError, httpx2.TransportError))
         if not passes:
@@ -131,9 +137,8 @@ class BatchOffice:
         _LOG.warning("model %s: %s: %s; tried again in %g s", self._model, type(error).__name__, words, self._poll_s)
 
     def without_key(self, text: str) -> str:
-        """Some endpoints quote the key they refuse; it must not reach a file or the screen."""
-        key = self._client.api_key
-        return text.replace(key, "***") if len(key) > 1 else text
+        """What the endpoint says of a batch, without the key."""
+        return without_key(text.encode("utf-8", "replace"), self._client.api_key).decode()
 
 
 async def _lines_of(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:

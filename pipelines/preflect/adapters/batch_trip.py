@@ -61,7 +61,7 @@ class Trip:
             try:
                 key, outcome = read_line(content)
             except BadBodyError as error:
-                _LOG.warning("batch %s: %s", batch.id, self.office.without_key(str(error)))
+                _LOG.warning("batch %s: %s", batch.id, error)
                 continue
             if isinstance(outcome, Fault):
                 if key not in faults:  # the file begins anew where its connection broke
@@ -69,6 +69,8 @@ class Trip:
                 faults[key] = outcome
             elif line := unanswered.pop(key, None):
                 calls.append(self.means.stored(line, outcome, seconds))
+                if outcome.usage is None:
+                    self.means.meter.uncounted(self.means.model)
             if len(calls) >= _TOGETHER:
                 await self._keep(calls)
                 calls = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from typing import Any, Final
 
 import orjson
 
+from preflect.adapters.access import Access
 from preflect.adapters.chat_wire import BadBodyError, Completion, read_completion, reply_style, request_body
 from preflect.adapters.http_post import HttpPost
 from preflect.adapters.journalled import BYTES_PER_TOKEN
@@ -24,6 +26,7 @@ from preflect.traffic.lane import OK, HttpReply, Lane, Line, Ticket, backoff_s
 from preflect.traffic.latencies import Latencies
 from preflect.traffic.told import throttle_pause_s, wants_money
 
+_LOG: Final = logging.getLogger(__name__)
 RETRIED_STATUS: Final = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
 MOST_THROTTLED: Final = 20
 """Refusals of one call because there were too many, waited out each time, after which it fails."""
@@ -38,7 +41,7 @@ class Endpoint:
     name: str
     spec: ChatModelSpec
     served_model: str
-    key: str = field(repr=False)
+    access: Access
     post: HttpPost
     lane: Lane
     line: Line
@@ -47,15 +50,15 @@ class Endpoint:
     purse: Purse
     rng: random.Random
     refused: frozenset[str] = frozenset()
+    answered: bool = False
+    """Whether any request got a completion."""
+    uncounted: bool = False
+    """Whether it was told that replies come without a count of their tokens."""
     latencies: Latencies = field(default_factory=Latencies)
 
     def body(self, request: ChatRequest, sampling: Sampling) -> dict[str, Any]:
         """The request as it's sent, without what the endpoint refused before."""
         return request_body(self.served_model, self.spec.structured, request, sampling, self.refused)
-
-    def cleaned(self, body: bytes) -> bytes:
-        """Some endpoints quote the key they refuse; it must not reach a file or the screen, not even in part."""
-        return body.replace(self.key.encode(), b"***") if len(self.key) > 1 else body
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,7 @@ class ChatCall:
         return len(self.body) // BYTES_PER_TOKEN
 
     async def ask(self) -> Answered:
-        """The answer. Raises: CallError (`call_timeout`, `call_failed`, `content_filter`); what closed the gate."""
+        """The answer. Raises: CallError (`call_timeout`, `call_failed`, `content_filter`); StoppedError."""
         attempt = 1
         try:
             while not isinstance(answer := await self._attempt(attempt), Answered):
@@ -148,7 +151,7 @@ class ChatCall:
                     held.settle(0.0)
                 return self._wait_after(reply, attempt)
             try:
-                completion = read_completion(self.endpoint.cleaned(reply.body))
+                completion = read_completion(reply.body)
             except BadBodyError as error:
                 held.lose(cost_usd(price, error.usage) if error.usage else most)
                 return self._wait_after_bad_body(error, attempt)
@@ -185,20 +188,33 @@ class ChatCall:
 
     def _answered(self, reply: HttpReply, completion: Completion, cost: float) -> Answered:
         endpoint = self.endpoint
+        endpoint.answered = True
         endpoint.refused |= ignored_options(self._style, completion)
         endpoint.latencies.add(reply.seconds)
         if used := completion.usage:
             endpoint.lane.correct(endpoint.line, used.prompt_tokens + used.completion_tokens - self.ticket.tokens)
+        else:
+            self._tell_uncounted()
         return Answered(completion, cost, reply.seconds)
 
+    def _tell_uncounted(self) -> None:
+        endpoint = self.endpoint
+        endpoint.meter.uncounted(endpoint.name)
+        if not endpoint.uncounted:
+            endpoint.uncounted = True
+            _LOG.warning(
+                "model %s: %s does not count tokens: they are guessed, and each reply is charged at the most that it "
+                "can cost", endpoint.name, endpoint.access.base_url,
+            )  # fmt: skip
+
     def _wait_after(self, reply: HttpReply, attempt: int) -> float:
-        """Seconds until the next attempt. Raises: CallError when there must be none."""
+        """Seconds until the next attempt. Raises: CallError when there must be none, AccessDeniedError for any call."""
         if reply.timed_out:
             raise self._out_of_time()
         if not reply.status:
             self._last_words = reply.failure
             return backoff_s(attempt, self.endpoint.rng)
-        refusal = read_refusal(reply.status, reply.body, self.endpoint.key)
+        refusal = read_refusal(reply.status, reply.body)
         self._last_words = str(refusal)
         # By what this request said: another one, sent at the same time, may have learnt the same already.
         if news := refused_options(refusal, self._style) - self._without:
@@ -208,8 +224,9 @@ class ChatCall:
             return self._wait_in_lane(refusal)
         if refusal.status in RETRIED_STATUS and not wants_money(reply.status, reply.body):
             return backoff_s(attempt, self.endpoint.rng)
-        if refusal.code == "content_filter":
+        if refusal.is_of_a_filter:
             raise CallError("content_filter", str(refusal))
+        self.endpoint.access.check(refusal, answered=self.endpoint.answered)
         raise (RefusedCallError if refusal.status in NOT_ACCEPTED else CallError)("call_failed", str(refusal))
 
     def _wait_in_lane(self, refusal: Refusal) -> float:

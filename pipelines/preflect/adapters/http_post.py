@@ -18,6 +18,7 @@ import aiohttp
 import certifi
 
 from preflect.adapters.environment import proxy_for
+from preflect.adapters.key_hiding import without_key
 from preflect.traffic.lane import HttpReply
 
 _HEADERS: Final = {"Accept": "application/json", "Content-Type": "application/json", "User-Agent": "preflect"}
@@ -26,20 +27,23 @@ _HEADERS: Final = {"Accept": "application/json", "Content-Type": "application/js
 class HttpPost:
     """Posts JSON to one address. Use `open_post`, which also closes the connections."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+    def __init__(self, session: aiohttp.ClientSession, url: str, key: str) -> None:
         self._session = session
         self._url = url
+        self._key = key
         self._proxy = proxy_for(url)
 
     async def send(self, body: bytes, deadline: float) -> HttpReply:
-        """The reply, whatever its status; what kept it from coming by the deadline (loop time) is its `failure`."""
+        """The reply without the key, whatever its status; what kept it from coming by the deadline (loop time) is its
+        `failure`.
+        """
         since = time.monotonic()
         try:
             async with (
                 asyncio.timeout_at(deadline),
                 self._session.post(self._url, data=body, proxy=self._proxy) as reply,
             ):
-                content = await reply.read()
+                content = without_key(await reply.read(), self._key)
                 return HttpReply(reply.status, reply.headers, content, time.monotonic() - since)
         except TimeoutError:
             return HttpReply(0, {}, b"", time.monotonic() - since, "no reply in time", timed_out=True)
@@ -50,10 +54,10 @@ class HttpPost:
 
 
 @asynccontextmanager
-async def open_post(url: str, headers: Mapping[str, str]) -> AsyncGenerator[HttpPost]:
+async def open_post(url: str, key: str) -> AsyncGenerator[HttpPost]:
     """How many requests go at once is decided by who sends them: there are as many connections as that takes."""
-    async with _session(url, headers) as session:
-        yield HttpPost(session, url)
+    async with _session(url, key) as session:
+        yield HttpPost(session, url, key)
 
 
 class Look(NamedTuple):
@@ -64,22 +68,22 @@ class Look(NamedTuple):
     body: bytes
 
 
-async def look_at(url: str, headers: Mapping[str, str]) -> Look:
+async def look_at(url: str, key: str) -> Look:
     """The answer to a GET, by the way that posts take.
 
     Raises: aiohttp.ClientError, OSError; ValueError for an address or a proxy that this client can't use.
     """
-    async with _session(url, headers) as session, session.get(url, proxy=proxy_for(url)) as answer:
+    async with _session(url, key) as session, session.get(url, proxy=proxy_for(url)) as answer:
         return Look(answer.status, answer.headers, await answer.read())
 
 
-def _session(url: str, headers: Mapping[str, str]) -> aiohttp.ClientSession:
+def _session(url: str, key: str) -> aiohttp.ClientSession:
     # Nothing is read from the environment here: a line of ~/.netrc would take the key's place.
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, ssl=_trusted(url)),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None),
-        headers={**_HEADERS, **headers},
+        headers=_HEADERS | ({"Authorization": f"Bearer {key}"} if key else {}),
     )
 
 

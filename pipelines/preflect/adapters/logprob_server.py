@@ -44,8 +44,7 @@ class LogprobServer:
         self._address: Final = address
         self._way: Final = way
         self._rng: Final = random.Random()  # noqa: S311  (spreads retries, nothing more)
-        headers = {"Authorization": f"Bearer {address.key}"} if address.key else {}
-        self.http: Final = HttpThread(address.root + way.path, headers)
+        self.http: Final = HttpThread(address.root + way.path, address.key)
 
     async def mean_nll(self, sequence: Pass) -> float:
         """The mean negative log-likelihood of a sequence's scored tokens, in nats; to be awaited in `http`.
@@ -103,7 +102,7 @@ class _Call:
         if not reply.status:
             self._last_words = f"does not answer ({reply.failure})"
             return
-        refusal = read_refusal(reply.status, reply.body, self.address.key)
+        refusal = read_refusal(reply.status, reply.body)
         self._last_words = f"answers {refusal}"
         if reply.status not in RETRIED_STATUS or wants_money(reply.status, reply.body):
             raise NotGivenError(self._said(self._last_words))

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Final
 
+from preflect.adapters.access import Access
 from preflect.adapters.chat_call import Answered, ChatCall, Endpoint
 from preflect.adapters.http_post import open_post
 from preflect.adapters.journalled import identified, reply_of, stored
@@ -189,14 +190,13 @@ async def open_chat(
         models: dict[str, OpenAIChat] = {}
         for name, spec in specs.items():
             base_url, key, served_model = addresses[name]
-            headers = {"Authorization": f"Bearer {key}"} if key else {}
-            post = await stack.enter_async_context(open_post(base_url.rstrip("/") + "/chat/completions", headers))
+            post = await stack.enter_async_context(open_post(base_url.rstrip("/") + "/chat/completions", key))
             line = Line(name, spec.concurrency, Pace(spec.rpm, spec.tpm, time.monotonic))
             endpoint = Endpoint(
                 name=name,
                 spec=spec,
                 served_model=served_model,
-                key=key,
+                access=Access.of(name, spec, base_url, served_model),
                 post=post,
                 lane=await lanes.join(line, spec, stack),
                 line=line,

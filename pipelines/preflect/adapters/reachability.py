@@ -28,17 +28,17 @@ SIMULATED: Final = "x-preflect-simulated"
 def check_endpoint(name: str, spec: OpenAIModel, place: Callable[[str], str]) -> bool:
     """Ask for the endpoint's list of models; any answer but a refused key will do.
 
-    Args: place says where the recipe gives a key of this model, such as `base_url`.
+    Args: place names a key of this model, such as `base_url`, and where the recipe gives it.
     Returns: whether what answers is the simulated endpoint.
     Raises: InputError when the key's variable is not set, the address does not answer, or the key is refused.
     """
     try:
-        key = secret_of(name, spec)
+        key = secret(spec.api_key_env)
     except InputError as error:
         raise InputError(f"{place('api_key_env')}: {error}") from error
     code, headers, _ = _answer_of(name, spec, key, place)
     if code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        where, said = place("api_key_env"), f"models.{name}: {spec.base_url} refuses"
+        where, said = place("api_key_env"), f"{spec.base_url} refuses"
         status = f"HTTP {code}"
         if not spec.api_key_env:
             raise InputError(
@@ -53,15 +53,14 @@ def _answer_of(name: str, spec: OpenAIModel, key: str, place: Callable[[str], st
         return get(spec.base_url.rstrip("/") + "/models", key)
     except NO_ANSWER as error:
         raise InputError(
-            f"{place('base_url')}: models.{name}.base_url: {spec.base_url} does not answer ({type(error).__name__}); "
+            f"{place('base_url')}: {spec.base_url} does not answer ({type(error).__name__}); "
             f"start the server or mend the address: --set models.{name}.base_url=http://127.0.0.1:8000/v1"
         ) from error
 
 
 def get(url: str, key: str) -> Look:
     """What an endpoint answers there, whatever its status. Raises: one of `NO_ANSWER`."""
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
-    return _result_of(asyncio.wait_for(look_at(url, headers), WAIT_S))
+    return _result_of(asyncio.wait_for(look_at(url, key), WAIT_S))
 
 
 def _result_of(look: Coroutine[Any, Any, T]) -> T:

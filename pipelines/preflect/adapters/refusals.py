@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -44,6 +43,11 @@ class Refusal:
     def __str__(self) -> str:
         return f"HTTP {self.status}: {self.message}"
 
+    @property
+    def is_of_a_filter(self) -> bool:
+        """Whether the words of the request are what is refused; OpenRouter says so with a 403."""
+        return self.code == "content_filter" or '"flagged_input"' in self.text
+
 
 class _Said(BaseModel):
     """OpenAI's error object, or the flat form that other servers use."""
@@ -61,12 +65,8 @@ class _Wrapped(BaseModel):
 _FORMS: Final = TypeAdapter[_Wrapped | _Said](_Wrapped | _Said)
 
 
-def read_refusal(status: int, body: bytes, key: str = "") -> Refusal:
-    """What the endpoint says, in OpenAI's form, in those of other servers, or in any text.
-
-    Args: key stands in it as `***`: some endpoints quote the key that they refuse.
-    """
-    body = _spellings(key).sub(b"***", body) if len(key) > 1 else body
+def read_refusal(status: int, body: bytes) -> Refusal:
+    """What the endpoint says, in OpenAI's form, in those of other servers, or in any text."""
     text = " ".join(body.decode("utf-8", "replace").split())
     try:
         form = _FORMS.validate_json(body)
@@ -77,13 +77,6 @@ def read_refusal(status: int, body: bytes, key: str = "") -> Refusal:
         return Refusal(status, said, text)
     message = said.message or said.detail or text[:_MOST_QUOTED]
     return Refusal(status, message, text, str(said.code or ""), said.param or "")
-
-
-@lru_cache(maxsize=16)
-def _spellings(key: str) -> re.Pattern[bytes]:
-    """Finds the key however JSON spells it: any of its characters may be escaped there, or given by its number."""
-    spelt = (rb"(?:\\?%b|\\u(?i:%04x))" % (re.escape(char.encode()), ord(char)) for char in key)
-    return re.compile(b"".join(spelt))
 
 
 def refused_options(refusal: Refusal, style: str) -> frozenset[str]:

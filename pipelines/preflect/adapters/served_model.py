@@ -78,7 +78,7 @@ def _entries(spec: PromptLogprobsStudent) -> Sequence[_Entry]:
         refused = f"the key in {spec.api_key_env}" if spec.api_key_env else "a request without a key"
         raise InputError(
             f"{spec.base_url} refuses {refused} (HTTP {answer.status}); "
-            "name the variable that holds a valid one with api_key_env"
+            "name the variable that holds a valid one with api_key_env in a recipe, --api-key-env on the command line"
         )
     try:
         return _List.model_validate_json(answer.body).data

@@ -183,6 +183,10 @@ class ExportedMeter:
         self._meter.hedged(model)
         self._export.totals["hedged"][model] += 1
 
+    def uncounted(self, model: str) -> None:
+        """A reply came without a count of its tokens."""
+        self._meter.uncounted(model)
+
     def allowed(self, model: str, calls: int) -> None:
         """So many calls may be in flight from now on."""
         self._meter.allowed(model, calls)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -87,18 +86,20 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        print(f"preflect {version('preflect')}")
+        print_result(None, f"preflect {version('preflect')}", as_json=False)
         raise typer.Exit
 
 
 @app.callback()
 def _globals(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error; it may stand anywhere.")
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", help="Show the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Options that stand before any command."""
+    """Options of all commands."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -117,10 +118,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         typer.main.get_command(app)(words, prog_name="preflect")
     except SystemExit as ended:
         return _code(ended, as_json=as_json)
-    except BrokenPipeError:
-        # The reader (`| head`) has gone; python's own flush at exit must not complain about it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except PreflectError as error:
         if debug:
             traceback.print_exc()

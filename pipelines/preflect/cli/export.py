@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
+from preflect.cli.out_path import fit_to_write
 from preflect.cli.output import AsJson, print_result
 from preflect.cli.runs import RunName
 from preflect.errors import InputError
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def export(
     run: RunName,
-    to: Annotated[Path, typer.Option(help="The folder to write to.")],
+    to: Annotated[Path, typer.Option(callback=fit_to_write, help="The folder to write to.")],
     format_: Annotated[str, typer.Option("--format", help="Formats, separated by commas: trl.")] = "trl",
     as_json: AsJson = False,
 ) -> None:
@@ -40,7 +41,10 @@ def pairs(
         str, typer.Option(help="best_worst, best_random, rewrite_vs_draft or correct_incorrect.")
     ] = "best_worst",
     min_margin: Annotated[float, typer.Option(min=0, help="In units of what decides.")] = 0.0,
-    to: Annotated[Path | None, typer.Option(help="Where the pairs go; default RUN/pairs/<strategy>-<margin>.")] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(callback=fit_to_write, help="Where the pairs go; default RUN/pairs/<strategy>-<margin>."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Choose a run's pairs again, without a call.

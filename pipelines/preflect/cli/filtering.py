@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from preflect.cli.out_path import fit_to_write
 from preflect.cli.output import AsJson, Quiet, print_result
 from preflect.cli.progress import progress_shown
 from preflect.cli.score import dataset_spec
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 
 def filter_rows(
     path: Annotated[str, typer.Argument(help="A .jsonl, .json, .csv or .parquet file, or hf://org/name.")],
-    out: Annotated[Path, typer.Option(help="For the rows kept: a .jsonl, .csv or .parquet file.")],
+    out: Annotated[
+        Path, typer.Option(callback=fit_to_write, help="For the rows kept: a .jsonl, .csv or .parquet file.")
+    ],
     by: Annotated[
         Literal["cherry", "superfiltering", "superfiltering_d"],
         typer.Option(help="Highest ifd_loss below 1; highest ifd_ppl below 1; of those the ones that stand for all."),

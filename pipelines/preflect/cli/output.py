@@ -3,19 +3,44 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
+
+from preflect.errors import RunError
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
 
 def print_result(document: Any, text: str, *, as_json: bool) -> None:
-    """Print the document as JSON, or the text."""
-    print(json.dumps(document, ensure_ascii=False, indent=2) if as_json else text, flush=True)
+    """Print the document as JSON, or the text; where its reader has gone (`| head`) there is nothing more to do.
+
+    Raises: RunError: stdout cannot be written.
+    """
+    with suppress(BrokenPipeError):
+        write_out((_json(document) if as_json else text) + "\n")
+
+
+def write_out(text: str) -> None:
+    """Write to stdout, at once. Raises: BrokenPipeError: its reader has gone; RunError: it cannot be written."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        # Python would try once more at its end, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise RunError(f"stdout cannot be written ({error.strerror}); what was done is kept") from error
+
+
+def _json(document: Any) -> str:
+    return json.dumps(document, ensure_ascii=False, indent=2)
 
 
 def columns_text(lines: Sequence[Sequence[str]]) -> str:
@@ -28,4 +53,5 @@ def report_error(message: str, exit_code: int, *, as_json: bool) -> None:
     """Say what went wrong on stderr, and on stdout as well for a machine that reads JSON there."""
     print(f"error: {message}", file=sys.stderr)
     if as_json:
-        print(json.dumps({"error": message, "exit_code": exit_code}, ensure_ascii=False, indent=2))
+        with suppress(RunError):
+            print_result({"error": message, "exit_code": exit_code}, "", as_json=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from preflect.cli.out_path import fit_to_write
 from preflect.cli.output import AsJson, print_result
 from preflect.cli.review_where import Home, KeyName, Url, Where
 from preflect.cli.runs import RunName
@@ -21,7 +22,12 @@ if TYPE_CHECKING:
 
 ToFile = Annotated[
     Path | None,
-    typer.Option("--to", metavar="FILE", help="A file of JSON lines instead of Argilla, for a tool of yours."),
+    typer.Option(
+        "--to",
+        metavar="FILE",
+        callback=fit_to_write,
+        help="A file of JSON lines instead of Argilla, for a tool of yours.",
+    ),
 ]
 
 

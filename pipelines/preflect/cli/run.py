@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from preflect.cli.out_path import fit_to_write
 from preflect.cli.output import AsJson, Quiet, print_result
 from preflect.cli.progress import progress_shown
 
@@ -36,7 +37,10 @@ BudgetUsd = Annotated[
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="A.B.C=VALUE", help="Override a key of the recipe.")
 ]
-RunPath = Annotated[Path | None, typer.Option("--run", help="The run's folder; default data/runs/<name>-<time>.")]
+RunPath = Annotated[
+    Path | None,
+    typer.Option("--run", callback=fit_to_write, help="The run's folder; default data/runs/<name>-<time>."),
+]
 
 
 def quickstart(

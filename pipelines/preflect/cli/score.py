@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from preflect.cli.out_path import fit_to_write
 from preflect.cli.output import AsJson, Quiet, print_result
 from preflect.cli.progress import progress_shown
 from preflect.cli.student_options import Columns, Dtype, KeyName, Limit, MaxLength, Template, Tokenizer
@@ -37,7 +38,8 @@ def score(
     column: Columns = None,
     limit: Limit = None,
     out: Annotated[
-        Path | None, typer.Option(help="A .jsonl, .csv or .parquet file; JSON lines on stdout without.")
+        Path | None,
+        typer.Option(callback=fit_to_write, help="A .jsonl, .csv or .parquet file; JSON lines on stdout without."),
     ] = None,
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="See on a sample how fit each student is for this dataset.")

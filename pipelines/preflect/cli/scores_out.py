@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+from preflect.cli.output import write_out
 from preflect.recipes.score import PairScores
 
 METRICS: Final = ("ifd_ppl", "ifd_loss", "r_ifd_ppl")
@@ -105,16 +105,16 @@ def _metric_line(summary: dict[str, Any], metric: str) -> str:
 
 def print_line(scores: PairScores) -> None:
     """One row as a line of JSON, out of the process at once."""
-    print(_json(scores), flush=True)
+    write_out(_json(scores) + "\n")
 
 
 def print_rows(summary: dict[str, Any], rows: Iterable[PairScores]) -> None:
     """One JSON document of the summary and the rows, which are never in memory all at once."""
     head = json.dumps({"summary": summary, "rows": []}, ensure_ascii=False, indent=2)
-    sys.stdout.write(head.removesuffix("]\n}"))
+    write_out(head.removesuffix("]\n}"))
     for number, row in enumerate(rows):
-        sys.stdout.write(f"{',' if number else ''}\n    {_json(row)}")
-    print("\n  ]\n}")
+        write_out(f"{',' if number else ''}\n    {_json(row)}")
+    write_out("\n  ]\n}\n")
 
 
 def _json(scores: PairScores) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from preflect.cli.out_path import fit_to_write
 from preflect.cli.output import AsJson, print_result
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ def sim(
             exists=True, dir_okay=False, help="JSONL of tasks with reference answers, known beside the seeds."
         ),
     ] = None,
-    truth: Annotated[Path | None, typer.Option(help="Append the truth about every reply to this file.")] = None,
+    truth: Annotated[
+        Path | None, typer.Option(callback=fit_to_write, help="Append the truth about every reply to this file.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Serve a simulated OpenAI-compatible endpoint until Ctrl-C."""

@@ -71,7 +71,8 @@ def _funnel(manifest: Manifest) -> Iterator[str]:
     if manifest.stages:
         yield f"{'stage':<{width}}  {'in':>7}  {'out':>7}  rejected"
     if manifest.input_rejected:
-        yield f"{'input':<{width}}  {manifest.input_rows:>7,}  {'':>7}  {manifest.input_rejected:,}"
+        rows, rejected = manifest.input_rows, manifest.input_rejected
+        yield f"{'input':<{width}}  {rows:>7,}  {rows - rejected:>7,}  {rejected:,}"
     for count in manifest.stages:
         reasons = f"{count.rejected:,}" + (f" ({_listed(count.reasons)})" if count.rejected else "")
         made = f", {count.made:,} made" if count.made else ""
@@ -89,6 +90,7 @@ def _hardships(counts: TrafficCounts) -> str:
         "asked again": counts.retries,
         "refused as too many (429)": counts.throttled,
         "slow and asked twice": counts.hedged,
+        "without a count of tokens, each charged at the most that it can cost": counts.uncounted,
     }
     return ", ".join(f"{number:,} {what}" for what, number in told.items() if number)
 

@@ -7,12 +7,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from preflect.errors import TooManyRejectionsError
+from preflect.errors import LastingLossesError, TooManyRejectionsError
 from preflect.ports import Dropped, Stage
 from preflect.schemas import Rejection, Sample
 
 MIN_FINISHED_TO_JUDGE: Final = 20
 """Samples that must be finished before their share is judged while others are still to come."""
+
+
+_REMEDIES: Final = {
+    "truncated": "give the model a larger max_tokens or max_tokens_if_truncated in a new run",
+    "content_filter": "the provider's filter would stop it again: change the instructions, or the provider's filter",
+}
+_MEND_OR_ALLOW: Final = "mend the cause, or allow more with --set limits.max_rejected=SHARE"
 
 
 class Losses:
@@ -42,11 +49,8 @@ class Losses:
 
     def _too_many(self) -> TooManyRejectionsError:
         assert self._last is not None
-        return TooManyRejectionsError(
-            f"{self._lost} of {self._finished} samples were lost to failed calls or unusable replies, more than "
-            f"limits.max_rejected = {self._max_rejected:g} allows; the last one: stage '{self._last.stage}', "
-            f"{_told(self._last)}"
-        )
+        what = f"{self._lost} of {self._finished} samples were lost"
+        return _too_many(what, self._last, f"stage '{self._last.stage}', ", self._max_rejected)
 
 
 class StageLosses:
@@ -87,10 +91,18 @@ class StageLosses:
     def _judge(self, stage: str) -> None:
         lost, asked = self._lost[stage], self._calls.get(stage, 0) * self._samples[stage]
         if asked and lost > self._max_rejected * asked:
-            raise TooManyRejectionsError(
-                f"stage '{stage}' lost {lost} of {asked} candidates to failed calls or unusable replies, more than "
-                f"limits.max_rejected = {self._max_rejected:g} allows; the last one: {_told(self._last[stage])}"
+            raise _too_many(
+                f"stage '{stage}' lost {lost} of {asked} candidates", self._last[stage], "", self._max_rejected
             )
+
+
+def _too_many(what: str, last: Rejection, where: str, max_rejected: float) -> TooManyRejectionsError:
+    lasting = last.cause == "reply" or last.reason in _REMEDIES
+    remedy = _REMEDIES.get(last.reason, "mend the cause in a new run" if lasting else _MEND_OR_ALLOW)
+    return (LastingLossesError if lasting else TooManyRejectionsError)(
+        f"{what} to failed calls or unusable replies, more than limits.max_rejected = {max_rejected:g} allows; the "
+        f"last one: {where}{last.reason}: {last.detail[:300]}; {remedy}"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +123,6 @@ class Watched:
         if isinstance(result, Sample):
             self.losses.add(self.name, result.rejections[len(sample.rejections) :])
         return result
-
-
-def _told(last: Rejection) -> str:
-    return f"{last.reason}: {last.detail[:300]}; mend the cause, or allow more with --set limits.max_rejected=SHARE"
 
 
 def _loss(sample: Sample | None, rejection: Rejection | None) -> Rejection | None:

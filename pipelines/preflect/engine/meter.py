@@ -29,6 +29,7 @@ class _ModelCount:
     retries: int = 0
     throttled: int = 0
     hedged: int = 0
+    uncounted: int = 0
     allowed: int = 0
     paused_until: float = 0.0
     prompt_tokens: int = 0
@@ -106,6 +107,10 @@ class Meter:
         """A slow call was asked a second time."""
         self._models[model].hedged += 1
 
+    def uncounted(self, model: str) -> None:
+        """A reply came without a count of its tokens."""
+        self._models[model].uncounted += 1
+
     def paused(self, model: str, seconds: float) -> None:
         """Nothing goes out for so long."""
         self._models[model].paused_until = self._clock() + seconds
@@ -177,6 +182,7 @@ def _progress(name: str, count: _ModelCount, now_s: float) -> ModelProgress:
         retries=count.retries,
         throttled=count.throttled,
         hedged=count.hedged,
+        uncounted=count.uncounted,
         allowed=count.allowed,
         prompt_tokens=count.prompt_tokens,
         completion_tokens=count.completion_tokens,

@@ -37,6 +37,8 @@ class ModelProgress:
     prompt_tokens: int
     completion_tokens: int
     cost_usd: float
+    uncounted: int = 0
+    """Replies without a count of their tokens, each charged at the most that it can cost."""
     calls_per_s: float = 0.0
     """Finished calls, over the last ten seconds."""
     tokens_per_s: float = 0.0

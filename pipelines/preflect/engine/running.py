@@ -23,6 +23,7 @@ from preflect.engine.losses import Losses, StageLosses
 from preflect.engine.plan import Phase, Plan, calls_of
 from preflect.engine.progress import Snapshot
 from preflect.engine.run_folder import RunFolder, new_run_path
+from preflect.engine.run_log import logged
 from preflect.engine.sitting import Sitting
 from preflect.engine.so_far import manifest_so_far, steps
 from preflect.engine.traffic import traffic_so_far
@@ -174,7 +175,8 @@ def _now() -> str:
 def _sit(plan: Plan, folder: RunFolder, watch: Watch) -> RunResult:
     """From here to the end or the next stop; the folder is this process's alone."""
     try:
-        return _to_the_end(plan, folder, watch)
+        with logged(folder):
+            return _to_the_end(plan, folder, watch)
     except AwaitingReviewError:
         return RunResult(folder, manifest_so_far(folder))
 

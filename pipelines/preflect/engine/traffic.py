@@ -9,7 +9,7 @@ from preflect.engine.journal import Journal
 from preflect.engine.progress import Snapshot
 from preflect.schemas import TrafficCounts
 
-_KINDS: Final = ("retries", "throttled", "hedged")
+_KINDS: Final = ("retries", "throttled", "hedged", "uncounted")
 
 
 def keep_traffic(journal: Journal, snapshot: Snapshot) -> None:

@@ -8,6 +8,7 @@ from preflect.errors import (
     AwaitingReviewError,
     BudgetError,
     JudgeTooInaccurateError,
+    LastingLossesError,
     ReplayMissError,
     StoppedError,
 )
@@ -34,6 +35,8 @@ def _command(error: StoppedError, folder: RunFolder) -> str:
                 f"lay the queue out with `preflect review push {folder.path}`, fetch what people said with `preflect "
                 f"review pull {folder.path}`, then go on with {resume}`"
             )
+        case LastingLossesError():
+            return f"go on with {resume} --set limits.max_rejected=SHARE`, which leaves them out"
         case JudgeTooInaccurateError():
             return f"choose another judge in a new run, or allow it with {resume} --set limits.judge_min_accuracy=LESS`"
         case BudgetError():

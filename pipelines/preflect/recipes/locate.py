@@ -31,6 +31,11 @@ class Source:
                 return f"{self.name}:{self.lines[path[:depth]]}"
         return f"{self.name}:1"
 
+    def named(self, path: KeyPath, key: KeyPath) -> str:
+        """The place of the value, and after it the key that a message is about, where the place does not say it."""
+        place, dotted = self.place(path), ".".join(key)
+        return place if place.startswith(f"--set {dotted}") else f"{place}: {dotted}"
+
     def line(self, path: KeyPath) -> int:
         """Line of the value, or of the nearest thing around it: what orders messages."""
         return next((self.lines[path[:d]] for d in range(len(path), 0, -1) if path[:d] in self.lines), 1)

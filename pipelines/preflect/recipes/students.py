@@ -129,7 +129,8 @@ def check_students(recipe: Recipe, source: Source) -> None:
                 _see_that_scores_differ(made_by, known.setdefault(made_by, (name, origin)), origin)
         except (InputError, MissingPartError) as error:
             key = "base_url" if isinstance(model, PromptLogprobsStudent) else "model"
-            raise type(error)(f"{source.place(('models', name, key))}: models.{name}: {error}") from error
+            place = source.named(("models", name, key), ("models", name))
+            raise type(error)(f"{place}: {error}") from error
 
 
 def _see_that_scores_differ(made_by: MadeBy, first: tuple[str, str], origin: str) -> None:

@@ -204,16 +204,16 @@ def _latency(seconds: float, calls: int) -> str:
 
 def traffic_table(manifest: Manifest) -> Table:
     """What was hard about the traffic, by model."""
-    titles = columns("Model", "#Calls", "#Asked again", "#Refused (429)", "#Hedged")
+    titles = columns("Model", "#Calls", "#Asked again", "#Refused (429)", "#Hedged", "#No count of tokens")
     rows = [
         (
             traffic.model,
             count(sum(c.calls for c in manifest.calls if c.model == traffic.model)),
-            *(count(number) for number in (traffic.retries, traffic.throttled, traffic.hedged)),
+            *(count(number) for number in (traffic.retries, traffic.throttled, traffic.hedged, traffic.uncounted)),
         )
         for traffic in manifest.traffic
     ]
-    return Table("Retries and refusals by model", titles, tuple(rows))
+    return Table("Retries, refusals and uncounted replies by model", titles, tuple(rows))
 
 
 def seconds_table(manifest: Manifest) -> Table:
@@ -222,7 +222,8 @@ def seconds_table(manifest: Manifest) -> Table:
         (stage.stage, duration(stage.seconds), decimal(stage.seconds / stage.rows_in, 3) if stage.rows_in else NO_VALUE)
         for stage in manifest.stages
     ]
-    return Table("Time by stage", columns("Stage", "#All samples", "#Seconds a sample"), tuple(rows))
+    caption = "Time by stage, summed over the samples that are in it side by side: no wall time"
+    return Table(caption, columns("Stage", "#All samples", "#Seconds a sample"), tuple(rows))
 
 
 def exports_table(manifest: Manifest) -> Table:

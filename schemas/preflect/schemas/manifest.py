@@ -37,6 +37,8 @@ class TrafficCounts(Schema):
     """Refused because there were too many (HTTP 429)."""
     hedged: int = 0
     """Slow calls that were asked a second time."""
+    uncounted: int = 0
+    """Replies without a count of their tokens, which are guessed; each is charged at the most that it can cost."""
 
 
 class StageCounts(Schema):
@@ -99,7 +101,7 @@ class Manifest(Schema):
     stages: tuple[StageCounts, ...] = ()
     calls: tuple[CallCounts, ...] = ()
     traffic: tuple[TrafficCounts, ...] = ()
-    """Only models that had retries, 429s or hedged calls."""
+    """Only models that had retries, 429s, hedged calls or replies without a count of tokens."""
     lost_usd: float = 0.0
     """The most that requests without a usable reply can have cost: cut off, timed out, answered with a broken body."""
     exports: tuple[ExportCounts, ...] = ()
