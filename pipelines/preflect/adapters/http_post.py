@@ -74,7 +74,7 @@ async def look_at(url: str, key: str) -> Look:
     Raises: aiohttp.ClientError, OSError; ValueError for an address or a proxy that this client can't use.
     """
     async with _session(url, key) as session, session.get(url, proxy=proxy_for(url)) as answer:
-        return Look(answer.status, answer.headers, await answer.read())
+        return Look(answer.status, answer.headers, without_key(await answer.read(), key))
 
 
 def _session(url: str, key: str) -> aiohttp.ClientSession:

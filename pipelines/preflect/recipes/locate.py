@@ -31,9 +31,9 @@ class Source:
                 return f"{self.name}:{self.lines[path[:depth]]}"
         return f"{self.name}:1"
 
-    def named(self, path: KeyPath, key: KeyPath) -> str:
+    def named(self, path: KeyPath, key: KeyPath | None = None) -> str:
         """The place of the value, and after it the key that a message is about, where the place does not say it."""
-        place, dotted = self.place(path), ".".join(key)
+        place, dotted = self.place(path), ".".join(key or path)
         return place if place.startswith(f"--set {dotted}") else f"{place}: {dotted}"
 
     def line(self, path: KeyPath) -> int:

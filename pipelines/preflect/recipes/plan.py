@@ -92,7 +92,7 @@ def check_endpoints(recipe: Recipe, source: Source) -> frozenset[str]:
         for name, model in recipe.models.items()
         if name in used
         and isinstance(model, OpenAIModel)
-        and check_endpoint(name, model, lambda key, name=name: source.named(*2 * (("models", name, key),)))
+        and check_endpoint(name, model, lambda key, name=name: source.named(("models", name, key)))
     )
 
 
