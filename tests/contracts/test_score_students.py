@@ -43,6 +43,19 @@ def test_two_students_score_each_row_and_are_compared(
     assert " % of 12\n" in said
 
 
+def test_two_servers_whose_scores_nothing_would_tell_apart_are_refused(
+    tiny_lm: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(json.dumps({"instruction": "What is 3 and 4?", "response": "It is 7."}), encoding="utf-8")
+    with served(LogprobServer(tiny_lm("llama"), "vllm")) as one, served(LogprobServer(tiny_lm("llama"), "vllm")) as two:
+        students = ["--student", f"vllm:{one.url}", "--student", f"vllm:{two.url}"]
+        assert main(["score", str(rows), *students, "--template", "alpaca"]) == 2
+    said = capsys.readouterr().err
+    assert "nothing tells the scores of two students apart: both are by 'tiny'" in said
+    assert "--served-model-name" in said
+
+
 def test_several_are_calibrated_in_one_table_each_as_it_would_be_alone(
     tiny_lm: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,8 +15,8 @@ from preflect.cli.progress import Publish
 from preflect.cli.tally import Tally
 from preflect.engine.progress import RowProgress
 from preflect.engine.rate import Rate
-from preflect.errors import DataError, InterruptedRunError
-from preflect.ports import Student
+from preflect.errors import DataError, InputError, InterruptedRunError
+from preflect.ports import MadeBy, Student
 from preflect.recipes.calibrate import Calibration, calibration, matched_and_shuffled, sample_pairs
 from preflect.recipes.score import DatasetPair, PairScores, pairs_of_rows, score_dataset
 from preflect.recipes.score_file import Job, ScoreFile, open_score_file, partial_folder
@@ -130,9 +130,13 @@ class _Shown:
 
 
 def prepared(rows: InputSpec, specs: Sequence[StudentSpec], publish: Publish) -> ScoreWork:
-    """Look through the dataset, then load the students; raises as `surveyed` and `build_student` do."""
+    """Look through the dataset, then load the students.
+
+    Raises: as `surveyed` and `build_student`; InputError: two students' scores would look as by one.
+    """
     found = surveyed(rows)
     students = tuple(map(build_student, specs))
+    _check_apart(students)
     job: Job = {
         "format": 1,
         "input": found.sha256,
@@ -142,3 +146,16 @@ def prepared(rows: InputSpec, specs: Sequence[StudentSpec], publish: Publish) ->
         "options": [spec.model_dump(mode="json") for spec in specs],
     }
     return ScoreWork(rows=rows, found=found, students=students, job=job, publish=publish)
+
+
+def _check_apart(students: Sequence[Student]) -> None:
+    known: set[MadeBy] = set()
+    for student in students:
+        made_by = (student.name, student.revision, student.template)
+        if made_by in known:
+            name, revision, template = made_by
+            raise InputError(
+                f"nothing tells the scores of two students apart: both are by {name!r} ({revision}, {template}); leave "
+                "one out, or serve it under another name (--served-model-name of vLLM and SGLang)"
+            )
+        known.add(made_by)
