@@ -35,6 +35,8 @@ class ReviewForm:
     """How many responses stand on it: two, one or none."""
     overlap: int
     """People who answer each item."""
+    run: str = ""
+    """Whose queue it is: two runs on the same instructions have the same items."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -238,6 +238,30 @@ def test_more_people_are_asked_about_what_is_laid_out_already(review_server: Rev
     assert told(desk) == {"sample-1": {"ann": {"better": "a"}}}
 
 
+def test_a_dataset_with_another_runs_items_is_left_as_it_is(review_server: ReviewServer) -> None:
+    people = InArgilla(review_server, "owned", "owned")
+    desk = ArgillaDesk(review_server.url, review_server.api_key, people.workspace, people.dataset)
+    mine, other = (form_of(ReviewStage(gold=0, overlap=overlap), "q", run) for overlap, run in ((1, "r1"), (3, "r2")))
+    assert desk.push(mine, [item(1)]) == 1
+    with pytest.raises(InputError, match=r"owned/owned at \S+ is another run's queue.*--dataset NAME"):
+        desk.push(other, [item(1)])
+    assert (desk.push(mine, [item(1), item(2)]), {*told(desk)}) == (1, {"sample-1", "sample-2"})
+    [dataset] = [d for d in review_server.get("/me/datasets")["items"] if d["name"] == "owned"]
+    assert dataset["distribution"]["min_submitted"] == 1
+
+
+def test_a_dataset_that_does_not_say_whose_it_is_is_told_by_its_items(review_server: ReviewServer) -> None:
+    people = InArgilla(review_server, "unsaid", "unsaid")
+    desk = ArgillaDesk(review_server.url, review_server.api_key, people.workspace, people.dataset)
+    desk.push(FORMS["sft"], [item(1, kind="sft"), item(2, kind="sft")])
+    where = f"/datasets/{people.id_of('/me/datasets', 'unsaid')}"
+    review_server.ask("PATCH", where, json={"metadata": None}).raise_for_status()
+    form = form_of(ReviewStage(kind="sft"), "q", "r1")
+    with pytest.raises(InputError, match="is another run's queue"):
+        desk.push(form, [item(1, kind="sft")])
+    assert desk.push(form, [item(number, kind="sft") for number in (1, 2, 3)]) == 1
+
+
 def test_people_see_no_verdict_unless_they_are_to(review_server: ReviewServer) -> None:
     people = InArgilla(review_server, "verdicts", "verdicts")
     desk = ArgillaDesk(review_server.url, review_server.api_key, people.workspace, people.dataset)

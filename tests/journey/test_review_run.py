@@ -461,6 +461,23 @@ def test_an_argilla_takes_the_queue_and_gives_the_answers_back(
     )
 
 
+def test_a_run_of_the_same_name_does_not_take_another_ones_dataset(
+    preflect: Run, done_once: Path, tmp_path: Path, review_server: ReviewServer
+) -> None:
+    first, second = (shutil.copytree(done_once, tmp_path / place / "same-name") for place in ("one", "two"))
+    push = ("--home", review_server.home, "--set", "size=3", "--set", "gold=0", "--json")
+    assert json.loads(preflect("review", "push", first, *push).stdout)["new"] == 3
+    refused = preflect("review", "push", second, *push, "--set", "overlap=2")
+    assert refused.returncode == 2
+    assert "preflect/same-name-review at " in refused.stderr
+    assert "is another run's queue; push to another dataset with --dataset NAME" in refused.stderr
+    assert not (second / "review" / "queue.json").exists()
+    assert json.loads(preflect("review", "push", second, *push, "--dataset", "second").stdout)["new"] == 3
+    # What the run kept of its review is lost, and it is the same run.
+    shutil.rmtree(first / "review")
+    assert json.loads(preflect("review", "push", first, *push).stdout)["new"] == 0
+
+
 def test_a_review_goes_on_where_its_argilla_has_moved_to(
     preflect: Run, done_once: Path, tmp_path: Path, review_server: ReviewServer
 ) -> None:

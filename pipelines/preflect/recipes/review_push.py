@@ -16,7 +16,7 @@ from preflect.recipes.review_desks import check_apart, open_desk, place_of
 from preflect.recipes.review_options import gate_fault, options_with
 from preflect.review.form import form_of, item_of
 from preflect.review.queue import ADJUDICATE, candidates, choose_round
-from preflect.schemas import DeskName, DeskSpec, ReviewQueue, ReviewRound, ReviewStage, ReviewTask
+from preflect.schemas import DeskName, DeskSpec, ReviewQueue, ReviewRound, ReviewStage, ReviewTask, content_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ def push(folder: RunFolder, desk: DeskSpec, overrides: Sequence[str] = (), *, mo
     Raises: InputError, MissingPartError: nothing was laid out.
     """
     with alone(folder) as files:
-        queue = files.queue() or ReviewQueue(options=_options(files, overrides))
+        queue = files.queue() or ReviewQueue(run=_run_id(files.run), options=_options(files, overrides))
         if overrides and queue.rounds:
             queue = queue.evolve(options=_options(files, overrides))
         chosen = _next_round(files, queue) if more or not _rounds(queue, "review") else None
@@ -71,6 +71,11 @@ def push_for_adjudication(folder: RunFolder, desk: DeskSpec) -> Pushed:
             queue = queue.evolve(rounds=(*queue.rounds, new))
         pushed = lay_out(files, queue, "adjudication", desk)
         return _told(queue, "adjudication", desk, pushed, len(open_))
+
+
+def _run_id(run: RunFolder) -> str:
+    """The same for a queue that is made anew, and another for a copy of the run, whose queue is its own."""
+    return content_id([str(run.path.resolve()), run.manifest().started_at])
 
 
 def _options(files: ReviewFolder, overrides: Sequence[str]) -> ReviewStage:
@@ -109,7 +114,7 @@ def lay_out(files: ReviewFolder, queue: ReviewQueue, name: DeskName, desk: DeskS
     """
     # An expert's word stands alone, however many are asked at first.
     options = queue.options if name == "review" else queue.options.evolve(overlap=1)
-    form = form_of(options, f"{files.run.manifest().name}-{name}")
+    form = form_of(options, f"{files.run.manifest().name}-{name}", queue.run)
     items = items_of(files, queue, name)
     check_apart({**files.desks(), name: desk})
     _check_all_is_pulled(files, queue, name, desk)

@@ -41,7 +41,7 @@ _GUIDELINES: Final = {
 }
 
 
-def form_of(options: ReviewStage, name: str) -> ReviewForm:
+def form_of(options: ReviewStage, name: str, run: str = "") -> ReviewForm:
     """The questions of this kind of review."""
     return ReviewForm(
         name=name,
@@ -49,6 +49,7 @@ def form_of(options: ReviewStage, name: str) -> ReviewForm:
         questions=tuple(_questions(options)),
         responses=_RESPONSES[options.kind],
         overlap=options.overlap,
+        run=run,
     )
 
 
