@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from preflect.desk import ReviewItem
 from preflect.engine.review_folder import ReviewFolder, alone, review_stage
@@ -17,6 +17,8 @@ from preflect.recipes.review_options import gate_fault, options_with
 from preflect.review.form import form_of, item_of
 from preflect.review.queue import ADJUDICATE, candidates, choose_round
 from preflect.schemas import DeskName, DeskSpec, ReviewQueue, ReviewRound, ReviewStage, ReviewTask, content_id
+
+_CHOSEN_BY: Final = {"size", "random", "gold", "signals"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +46,10 @@ def push(folder: RunFolder, desk: DeskSpec, overrides: Sequence[str] = (), *, mo
     with alone(folder) as files:
         queue = files.queue() or ReviewQueue(run=_run_id(files.run), options=_options(files, overrides))
         if overrides and queue.rounds:
-            queue = queue.evolve(options=_options(files, overrides))
+            options = _options(files, overrides)
+            if not more:
+                _check_stands(queue.options, options)
+            queue = queue.evolve(options=options)
         chosen = _next_round(files, queue) if more or not _rounds(queue, "review") else None
         if chosen:
             queue = queue.evolve(rounds=(*queue.rounds, chosen))
@@ -93,6 +98,17 @@ def _options(files: ReviewFolder, overrides: Sequence[str]) -> ReviewStage:
     if shut := gate_fault(files.run.recipe().limits, options):
         raise InputError(shut)
     return options
+
+
+def _check_stands(known: ReviewStage, wanted: ReviewStage) -> None:
+    """Raises: InputError: what the queue was chosen by would change, and it would not."""
+    stands, asked = (options.model_dump(include=_CHOSEN_BY) for options in (known, wanted))
+    if changed := [name for name in asked if asked[name] != stands[name]]:
+        was, got = (", ".join(f"{name} {values[name]}" for name in changed) for values in (stands, asked))
+        raise InputError(
+            f"the queue that people have was chosen by {was}; got {got}; add --more to choose another queue so, or "
+            "leave them out"
+        )
 
 
 def _next_round(files: ReviewFolder, queue: ReviewQueue) -> ReviewRound:
