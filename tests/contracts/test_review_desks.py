@@ -356,6 +356,14 @@ def test_an_argilla_that_is_not_there_is_a_missing_part(tmp_path: Path) -> None:
         ArgillaDesk("http://127.0.0.1:9", "key", "w", "q").push(FORMS["sft"], [])
 
 
+def test_a_name_longer_than_argilla_takes_is_told_before_anything_is_sent() -> None:
+    nobody = "http://127.0.0.1:9"
+    with pytest.raises(InputError, match=r"name of 201 characters, n+…, and Argilla takes 200; .*--dataset NAME"):
+        ArgillaDesk(nobody, "key", "w", "n" * 201).push(FORMS["sft"], [])
+    with pytest.raises(MissingPartError, match="no Argilla answers at"):
+        ArgillaDesk(nobody, "key", "w", "n" * 200).push(FORMS["sft"], [])
+
+
 def test_a_tool_may_leave_texts_and_line_ends_out(tmp_path: Path) -> None:
     path = tmp_path / "queue.jsonl"
     path.write_text('{"id": "sample-1", "answers": [{"reviewer": "ann", "better": "a"}]}', encoding="utf-8")

@@ -15,6 +15,8 @@ from preflect.errors import InputError, MissingPartError
 from preflect.schemas import ReviewAnswer
 
 _PAGE: Final = 500
+_LONGEST_NAME: Final = 200
+"""Characters, of a dataset; a workspace's may be of any length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class ArgillaDesk:
 
     def push(self, form: ReviewForm, items: Sequence[ReviewItem], agreed: Callable[[], None] = lambda: None) -> int:
         """Log the records that are not there: one that is there may be answered, and stays as it is."""
+        self._refuse_long_name()
         with self._session() as session:
             found = session.dataset() or session.new_dataset(form)
             known = {record["external_id"]: record["fields"] for record in session.records(found.id)}
@@ -47,6 +50,13 @@ class ArgillaDesk:
             records = list(session.records(found.id, "responses"))
             self._refuse_others({record["external_id"]: record["fields"] for record in records}, items)
             return {record["external_id"]: [*_answers(record, names)] for record in records}
+
+    def _refuse_long_name(self) -> None:
+        if (length := len(self.dataset)) > _LONGEST_NAME:
+            raise InputError(
+                f"the dataset would have a name of {length} characters, {self.dataset[:40]}…, and Argilla takes "
+                f"{_LONGEST_NAME}; give it a shorter one with --dataset NAME"
+            )
 
     def _refuse_others(self, known: Mapping[str, Mapping[str, str]], items: Sequence[ReviewItem]) -> None:
         for item in items:
