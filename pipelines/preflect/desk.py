@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -57,13 +57,16 @@ class ReviewItem:
     """Answers to show beforehand, by question; empty unless that was asked for."""
 
 
+Agreed = Callable[[Collection[str]], object]
+
+
 class ReviewDesk(Protocol):
     """A place where people review: items go there, answers come back."""
 
-    def push(self, form: ReviewForm, items: Sequence[ReviewItem], agreed: Callable[[], None] = lambda: None) -> int:
+    def push(self, form: ReviewForm, items: Sequence[ReviewItem], agreed: Agreed = lambda _: None) -> int:
         """Lay out the items that are not there yet, by their ids; returns how many.
 
-        Args: agreed is called once the place takes them, before the first is laid out.
+        Args: agreed is called once the place takes them, before the first is laid out, with the ids of what is there.
         Raises: InputError, MissingPartError: the place can't be used, or has an item's id with other texts; its items
         are as they were before.
         """

@@ -6,7 +6,7 @@ import gc
 import json
 import resource
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -152,6 +152,13 @@ def test_what_is_laid_out_twice_is_there_once(place: Place) -> None:
     assert told(place.desk) == {"sample-1": {}, "sample-2": {}, "sample-3": {}}
 
 
+def test_what_is_there_already_is_told_before_more_is_laid_out(place: Place) -> None:
+    there: list[set[str]] = []
+    for items in ([item(1)], [item(1), item(2)]):
+        place.desk.push(FORMS["preference"], items, lambda ids: there.append({*ids}))
+    assert there == [set(), {"sample-1"}]
+
+
 def test_answers_come_back_as_they_were_given(place: Place) -> None:
     place.desk.push(FORMS["preference"], [item(1), item(2)])
     said: Values = {
@@ -186,17 +193,17 @@ def test_what_is_laid_out_later_leaves_answers_as_they_are(place: Place) -> None
 
 def test_what_is_said_while_more_is_laid_out_stays(place: Place) -> None:
     place.desk.push(FORMS["preference"], [item(1)])
-    place.desk.push(FORMS["preference"], [item(1), item(2)], lambda: place.say("sample-1", "ann", {"better": "a"}))
+    place.desk.push(FORMS["preference"], [item(1), item(2)], lambda _: place.say("sample-1", "ann", {"better": "a"}))
     assert told(place.desk) == {"sample-1": {"ann": {"better": "a"}}, "sample-2": {}}
 
 
 @pytest.mark.parametrize("kind", FORMS)
 def test_a_queue_that_asks_about_other_texts_takes_nothing(place: Place, kind: str) -> None:
     place.desk.push(FORMS[kind], [item(1, kind=kind)])
-    agreed: list[str] = []
+    agreed: list[Collection[str]] = []
     other = [item(2, kind=kind), item(1, kind=kind, text="other")]
     with pytest.raises(InputError, match="sample-1 with other texts than this run"):
-        place.desk.push(FORMS[kind], other, lambda: agreed.append("yes"))
+        place.desk.push(FORMS[kind], other, agreed.append)
     with pytest.raises(InputError, match="sample-1 with other texts than this run"):
         place.desk.answers(other)
     assert (told(place.desk), agreed) == ({"sample-1": {}}, [])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import secrets
 import warnings
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from preflect.adapters.argilla_form import fields_of, record_of, settings_of
-from preflect.desk import ReviewForm, ReviewItem, other_queue
+from preflect.desk import Agreed, ReviewForm, ReviewItem, other_queue
 from preflect.errors import InputError, MissingPartError
 from preflect.schemas import ReviewAnswer
 
@@ -28,7 +28,7 @@ class ArgillaDesk:
     workspace: str
     dataset: str
 
-    def push(self, form: ReviewForm, items: Sequence[ReviewItem], agreed: Callable[[], None] = lambda: None) -> int:
+    def push(self, form: ReviewForm, items: Sequence[ReviewItem], agreed: Agreed = lambda _: None) -> int:
         """Log the records that are not there: one that is there may be answered, and stays as it is."""
         self._refuse_long_name()
         with self._session() as session:
@@ -37,7 +37,7 @@ class ArgillaDesk:
             self._refuse_others(known, items)
             self._refuse_another_run(session.owner(found.id), form, known, items)
             session.ask(found.id, form)
-            agreed()
+            agreed(known)
             return session.log(found, [item for item in items if item.id not in known])
 
     def answers(self, items: Sequence[ReviewItem] = ()) -> Mapping[str, Sequence[ReviewAnswer]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -134,9 +134,9 @@ def lay_out(files: ReviewFolder, queue: ReviewQueue, name: DeskName, desk: DeskS
     items = items_of(files, queue, name)
     check_apart({**files.desks(), name: desk})
     _check_all_is_pulled(files, queue, name, desk)
-    _keep_what_is_gone_there(files, desk)
 
-    def keep() -> None:
+    def keep(there: Collection[str]) -> None:
+        _keep_what_is_gone(files, desk, there)
         files.keep_queue(queue)
         files.keep_desk(name, desk)
 
@@ -170,19 +170,11 @@ def _check_all_is_pulled(files: ReviewFolder, queue: ReviewQueue, name: DeskName
         )
 
 
-def _keep_what_is_gone_there(files: ReviewFolder, desk: DeskSpec) -> None:
+def _keep_what_is_gone(files: ReviewFolder, desk: DeskSpec, there: Collection[str]) -> None:
     """Answers to items that are no longer where they were pulled from: laid out anew, they would look withdrawn."""
     answers = files.answers()
-    pulled = {answer.sample_id for answer in answers if answer.place == desk}
-    if pulled and (gone := pulled - _items_at(desk)):
-        files.keep_answers(a.evolve(place=None) if a.place == desk and a.sample_id in gone else a for a in answers)
-
-
-def _items_at(desk: DeskSpec) -> set[str]:
-    try:
-        return {*open_desk(desk).answers()}
-    except InputError:  # nothing is there any more; what else may be wrong is told when items are laid out
-        return set()
+    if any(gone := [a.place == desk and a.sample_id not in there for a in answers]):
+        files.keep_answers(a.evolve(place=None) if is_gone else a for a, is_gone in zip(answers, gone, strict=True))
 
 
 def tasks_of(queue: ReviewQueue, name: DeskName) -> list[ReviewTask]:
