@@ -76,7 +76,7 @@ class ReviewDesk(Protocol):
         """By the id of every item that is there, the answers that were handed in, one of each reviewer.
 
         Args: items are those that must be there with these texts, where they are there.
-        Raises: as `push`.
+        Raises: NoQueueError: nothing was laid out there; else as `push`.
         """
         ...
 

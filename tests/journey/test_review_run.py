@@ -175,6 +175,27 @@ def test_only_the_place_that_an_answer_came_from_can_take_it_back(
     assert pulled() == (7, 0, 0)
 
 
+def test_a_queue_does_not_leave_a_place_that_cannot_be_asked_unless_it_is_to(
+    preflect: Run, finished: Path, tmp_path: Path
+) -> None:
+    files, elsewhere = ReviewFolder(RunFolder(finished)), ("--to", tmp_path / "elsewhere.jsonl", "--json")
+    stopped = ArgillaDeskSpec(home=str(tmp_path / "stopped"), dataset="q")
+    keyless = ArgillaDeskSpec(url="http://127.0.0.1:9", api_key_env="NO_SUCH_KEY", dataset="q")
+    for desk, why in ((stopped, "no review server runs in"), (keyless, "NO_SUCH_KEY is not set")):
+        files.keep_desk("review", desk)
+        refused = preflect("review", "push", "run", *elsewhere)
+        assert (refused.returncode, (tmp_path / "elsewhere.jsonl").exists()) == (2, False)
+        assert "where the queue is until now, cannot be asked for what was not pulled: " in refused.stderr
+        assert why in refused.stderr
+        assert "--leave-answers" in refused.stderr
+    left = preflect("review", "push", "run", *elsewhere, "--leave-answers")
+    assert json.loads(left.stdout)["new"] == 8
+    # Where nothing is any more, nothing can be left.
+    (tmp_path / "elsewhere.jsonl").unlink()
+    assert preflect("review", "push", "run", "--to", "queue.jsonl").returncode == 0
+    assert files.desks() == {"review": JsonlDeskSpec(path=str(tmp_path / "queue.jsonl"))}
+
+
 def test_answers_that_do_not_fit_are_told_and_change_nothing(preflect: Run, finished: Path, tmp_path: Path) -> None:
     queue, before = tmp_path / "queue.jsonl", contents(finished)
     answer(queue, always("c"))

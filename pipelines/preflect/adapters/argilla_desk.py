@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from preflect.adapters.argilla_form import fields_of, record_of, settings_of
 from preflect.desk import Agreed, ReviewForm, ReviewItem, other_queue
-from preflect.errors import InputError, MissingPartError
+from preflect.errors import InputError, MissingPartError, NoQueueError
 from preflect.schemas import ReviewAnswer
 
 _PAGE: Final = 500
@@ -45,7 +45,7 @@ class ArgillaDesk:
         with self._session() as session:
             found = session.dataset()
             if found is None:
-                raise InputError(f"dataset {self._place} is not there; `preflect review push` makes it")
+                raise NoQueueError(f"dataset {self._place} is not there; `preflect review push` makes it")
             names = session.usernames()
             records = list(session.records(found.id, "responses"))
             self._refuse_others({record["external_id"]: record["fields"] for record in records}, items)

@@ -13,7 +13,7 @@ from typing import Any, cast
 import orjson
 
 from preflect.desk import Agreed, ReviewForm, ReviewItem, ReviewQuestion, other_queue
-from preflect.errors import DataError, InputError
+from preflect.errors import DataError, NoQueueError
 from preflect.files import write_text_atomically
 from preflect.schemas import ReviewAnswer
 
@@ -47,11 +47,11 @@ class JsonlDesk:
     def answers(self, items: Sequence[ReviewItem] = ()) -> Mapping[str, Sequence[ReviewAnswer]]:
         """As the port has it.
 
-        Raises: InputError: there is no file; DataError: a line is no item, an answer has no reviewer, or one reviewer
+        Raises: NoQueueError: there is no file; DataError: a line is no item, an answer has no reviewer, or one reviewer
         has answers that differ.
         """
         if not self.path.exists():
-            raise InputError(f"{self.path} is not there; `preflect review push RUN --to {self.path}` writes it")
+            raise NoQueueError(f"{self.path} is not there; `preflect review push RUN --to {self.path}` writes it")
         lines = list(self._lines())
         self._refuse_others({line["id"]: line for _, line in lines}, items)
         found: dict[str, dict[str, ReviewAnswer]] = {line["id"]: {} for _, line in lines}

@@ -10,7 +10,7 @@ from typing import Any, Final
 from preflect.desk import ReviewItem
 from preflect.engine.review_folder import ReviewFolder, alone, review_stage
 from preflect.engine.run_folder import RunFolder
-from preflect.errors import DataError, InputError, MissingPartError
+from preflect.errors import InputError, MissingPartError, NoQueueError
 from preflect.recipes.review_answers import answered_of
 from preflect.recipes.review_desks import check_apart, open_desk, place_of
 from preflect.recipes.review_options import gate_fault, options_with
@@ -36,11 +36,14 @@ class Pushed:
     """Items that this push chose; 0: it only saw to it that all are there."""
 
 
-def push(folder: RunFolder, desk: DeskSpec, overrides: Sequence[str] = (), *, more: bool = False) -> Pushed:
+def push(
+    folder: RunFolder, desk: DeskSpec, overrides: Sequence[str] = (), *, more: bool = False, leave_answers: bool = False
+) -> Pushed:
     """Choose the run's queue, once, and lay out what of it is not there yet.
 
     Args: overrides are `key=VALUE` of the stage's options, for a run without that stage; more chooses another queue of
-    the same size, from samples that nobody was asked about.
+    the same size, from samples that nobody was asked about; leave_answers moves the queue though the place before has,
+    or may have, answers that were not pulled.
     Raises: InputError, MissingPartError: nothing was laid out.
     """
     with alone(folder) as files:
@@ -53,11 +56,11 @@ def push(folder: RunFolder, desk: DeskSpec, overrides: Sequence[str] = (), *, mo
         chosen = _next_round(files, queue) if more or not _rounds(queue, "review") else None
         if chosen:
             queue = queue.evolve(rounds=(*queue.rounds, chosen))
-        pushed = lay_out(files, queue, "review", desk)
+        pushed = lay_out(files, queue, "review", desk, leave_answers=leave_answers)
         return _told(queue, "review", desk, pushed, len(chosen.tasks) if chosen else 0)
 
 
-def push_for_adjudication(folder: RunFolder, desk: DeskSpec) -> Pushed:
+def push_for_adjudication(folder: RunFolder, desk: DeskSpec, *, leave_answers: bool = False) -> Pushed:
     """Lay out what people could not settle, ties and conflicts, for an expert whose word then stands.
 
     Raises: InputError: there is no such sample.
@@ -74,7 +77,7 @@ def push_for_adjudication(folder: RunFolder, desk: DeskSpec) -> Pushed:
         if open_:
             new = ReviewRound(desk="adjudication", kind=queue.options.kind, population=len(open_), tasks=open_)
             queue = queue.evolve(rounds=(*queue.rounds, new))
-        pushed = lay_out(files, queue, "adjudication", desk)
+        pushed = lay_out(files, queue, "adjudication", desk, leave_answers=leave_answers)
         return _told(queue, "adjudication", desk, pushed, len(open_))
 
 
@@ -123,7 +126,9 @@ def _next_round(files: ReviewFolder, queue: ReviewQueue) -> ReviewRound:
     return chosen
 
 
-def lay_out(files: ReviewFolder, queue: ReviewQueue, name: DeskName, desk: DeskSpec) -> int:
+def lay_out(
+    files: ReviewFolder, queue: ReviewQueue, name: DeskName, desk: DeskSpec, *, leave_answers: bool = False
+) -> int:
     """Lay out what of the queue is not there yet; returns how many items that were.
 
     The queue is kept before, once the desk takes it: whatever dies then, the next push lays out the same.
@@ -133,7 +138,8 @@ def lay_out(files: ReviewFolder, queue: ReviewQueue, name: DeskName, desk: DeskS
     form = form_of(options, f"{files.run.manifest().name}-{name}", queue.run)
     items = items_of(files, queue, name)
     check_apart({**files.desks(), name: desk})
-    _check_all_is_pulled(files, queue, name, desk)
+    if not leave_answers:
+        _check_all_is_pulled(files, files.queue() or queue, name, desk)
 
     def keep(there: Collection[str]) -> None:
         _keep_what_is_gone(files, desk, there)
@@ -151,7 +157,7 @@ def items_of(files: ReviewFolder, queue: ReviewQueue, name: DeskName) -> list[Re
 
 
 def _check_all_is_pulled(files: ReviewFolder, queue: ReviewQueue, name: DeskName, desk: DeskSpec) -> None:
-    """Raises: InputError: where the queue was until now, people have answered since the last pull."""
+    """Raises: InputError: where the queue was until now, people have answered since the last pull, or may have."""
     was = files.desks().get(name)
     if was is None or was == desk:
         return
@@ -159,15 +165,27 @@ def _check_all_is_pulled(files: ReviewFolder, queue: ReviewQueue, name: DeskName
     known = {task.sample_id for task in tasks_of(queue, name)}
     try:
         there = [a for item_id, said in open_desk(was).answers().items() if item_id in known for a in said]
-    except DataError:
-        raise
-    except (InputError, MissingPartError):  # nothing is there any more, or nobody can reach it
+    except NoQueueError:
         return
+    except (InputError, MissingPartError) as error:
+        if known and known <= _items_at(desk):  # an Argilla that has moved
+            return
+        raise InputError(
+            f"{place_of(was)}, where the queue is until now, cannot be asked for what was not pulled: {error}; or "
+            "add --leave-answers"
+        ) from error
     if left := sum(pulled.get((a.sample_id, a.reviewer)) != a.values for a in there):
         raise InputError(
             f"{place_of(was)}, where the queue is until now, has {left:,} answers that were not pulled; fetch them "
-            f"before it moves: `preflect review pull {files.run.path}`"
+            f"before it moves: `preflect review pull {files.run.path}`; or add --leave-answers"
         )
+
+
+def _items_at(desk: DeskSpec) -> set[str]:
+    try:
+        return {*open_desk(desk).answers()}
+    except NoQueueError:
+        return set()
 
 
 def _keep_what_is_gone(files: ReviewFolder, desk: DeskSpec, there: Collection[str]) -> None:
