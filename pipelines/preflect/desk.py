@@ -58,6 +58,7 @@ class ReviewItem:
 
 
 Agreed = Callable[[Collection[str]], object]
+"""Takes the ids of the items that are there already."""
 
 
 class ReviewDesk(Protocol):

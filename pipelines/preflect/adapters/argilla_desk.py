@@ -151,7 +151,8 @@ class _Session:
 
     def owner(self, dataset_id: object) -> str | None:
         """The run whose items it has; None where it does not say."""
-        return (self._ask("GET", f"/datasets/{dataset_id}").get("metadata") or {}).get("run")
+        metadata: dict[str, Any] = self._ask("GET", f"/datasets/{dataset_id}").get("metadata") or {}
+        return metadata.get("run")
 
     def ask(self, dataset_id: object, form: ReviewForm) -> None:
         """It is this run's, and so many people complete a record from now on, those that were answered before too."""
