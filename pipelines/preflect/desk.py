@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -35,6 +35,8 @@ class ReviewForm:
     """How many responses stand on it: two, one or none."""
     overlap: int
     """People who answer each item."""
+    run: str = ""
+    """Whose queue it is: two runs on the same instructions have the same items."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +57,17 @@ class ReviewItem:
     """Answers to show beforehand, by question; empty unless that was asked for."""
 
 
+Agreed = Callable[[Collection[str]], object]
+"""Takes the ids of the items that are there already."""
+
+
 class ReviewDesk(Protocol):
     """A place where people review: items go there, answers come back."""
 
-    def push(self, form: ReviewForm, items: Sequence[ReviewItem], agreed: Callable[[], None] = lambda: None) -> int:
+    def push(self, form: ReviewForm, items: Sequence[ReviewItem], agreed: Agreed = lambda _: None) -> int:
         """Lay out the items that are not there yet, by their ids; returns how many.
 
-        Args: agreed is called once the place takes them, before the first is laid out.
+        Args: agreed is called once the place takes them, before the first is laid out, with the ids of what is there.
         Raises: InputError, MissingPartError: the place can't be used, or has an item's id with other texts; its items
         are as they were before.
         """
@@ -71,7 +77,7 @@ class ReviewDesk(Protocol):
         """By the id of every item that is there, the answers that were handed in, one of each reviewer.
 
         Args: items are those that must be there with these texts, where they are there.
-        Raises: as `push`.
+        Raises: NoQueueError: nothing was laid out there; else as `push`.
         """
         ...
 

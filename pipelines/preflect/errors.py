@@ -3,7 +3,8 @@
 PreflectError
 ├── InputError          mend the recipe, the data or the arguments; nothing was called          exit 2
 │   ├── RecipeError
-│   └── DataError
+│   ├── DataError
+│   └── NoQueueError        or go on without it: nobody can have answered there
 ├── StoppedError        everything is kept; resume when the cause is gone                       exit 3
 │   ├── BudgetError
 │   ├── AccessDeniedError   or name another key or address: the message says which are set
@@ -45,6 +46,10 @@ class RecipeError(InputError):
 
 class DataError(InputError):
     """A data file is wrong; the message names file, row and remedy."""
+
+
+class NoQueueError(InputError):
+    """Nothing is laid out for review at the place that is named."""
 
 
 class StoppedError(PreflectError):

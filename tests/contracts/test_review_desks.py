@@ -6,7 +6,7 @@ import gc
 import json
 import resource
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -152,6 +152,13 @@ def test_what_is_laid_out_twice_is_there_once(place: Place) -> None:
     assert told(place.desk) == {"sample-1": {}, "sample-2": {}, "sample-3": {}}
 
 
+def test_what_is_there_already_is_told_before_more_is_laid_out(place: Place) -> None:
+    there: list[set[str]] = []
+    for items in ([item(1)], [item(1), item(2)]):
+        place.desk.push(FORMS["preference"], items, lambda ids: there.append({*ids}))
+    assert there == [set(), {"sample-1"}]
+
+
 def test_answers_come_back_as_they_were_given(place: Place) -> None:
     place.desk.push(FORMS["preference"], [item(1), item(2)])
     said: Values = {
@@ -186,17 +193,17 @@ def test_what_is_laid_out_later_leaves_answers_as_they_are(place: Place) -> None
 
 def test_what_is_said_while_more_is_laid_out_stays(place: Place) -> None:
     place.desk.push(FORMS["preference"], [item(1)])
-    place.desk.push(FORMS["preference"], [item(1), item(2)], lambda: place.say("sample-1", "ann", {"better": "a"}))
+    place.desk.push(FORMS["preference"], [item(1), item(2)], lambda _: place.say("sample-1", "ann", {"better": "a"}))
     assert told(place.desk) == {"sample-1": {"ann": {"better": "a"}}, "sample-2": {}}
 
 
 @pytest.mark.parametrize("kind", FORMS)
 def test_a_queue_that_asks_about_other_texts_takes_nothing(place: Place, kind: str) -> None:
     place.desk.push(FORMS[kind], [item(1, kind=kind)])
-    agreed: list[str] = []
+    agreed: list[Collection[str]] = []
     other = [item(2, kind=kind), item(1, kind=kind, text="other")]
     with pytest.raises(InputError, match="sample-1 with other texts than this run"):
-        place.desk.push(FORMS[kind], other, lambda: agreed.append("yes"))
+        place.desk.push(FORMS[kind], other, agreed.append)
     with pytest.raises(InputError, match="sample-1 with other texts than this run"):
         place.desk.answers(other)
     assert (told(place.desk), agreed) == ({"sample-1": {}}, [])
@@ -236,6 +243,30 @@ def test_more_people_are_asked_about_what_is_laid_out_already(review_server: Rev
             time.sleep(0.1)
         assert people.records()["sample-1"]["status"] == status
     assert told(desk) == {"sample-1": {"ann": {"better": "a"}}}
+
+
+def test_a_dataset_with_another_runs_items_is_left_as_it_is(review_server: ReviewServer) -> None:
+    people = InArgilla(review_server, "owned", "owned")
+    desk = ArgillaDesk(review_server.url, review_server.api_key, people.workspace, people.dataset)
+    mine, other = (form_of(ReviewStage(gold=0, overlap=overlap), "q", run) for overlap, run in ((1, "r1"), (3, "r2")))
+    assert desk.push(mine, [item(1)]) == 1
+    with pytest.raises(InputError, match=r"owned/owned at \S+ is another run's queue.*--dataset NAME"):
+        desk.push(other, [item(1)])
+    assert (desk.push(mine, [item(1), item(2)]), {*told(desk)}) == (1, {"sample-1", "sample-2"})
+    [dataset] = [d for d in review_server.get("/me/datasets")["items"] if d["name"] == "owned"]
+    assert dataset["distribution"]["min_submitted"] == 1
+
+
+def test_a_dataset_that_does_not_say_whose_it_is_is_told_by_its_items(review_server: ReviewServer) -> None:
+    people = InArgilla(review_server, "unsaid", "unsaid")
+    desk = ArgillaDesk(review_server.url, review_server.api_key, people.workspace, people.dataset)
+    desk.push(FORMS["sft"], [item(1, kind="sft"), item(2, kind="sft")])
+    where = f"/datasets/{people.id_of('/me/datasets', 'unsaid')}"
+    review_server.ask("PATCH", where, json={"metadata": None}).raise_for_status()
+    form = form_of(ReviewStage(kind="sft"), "q", "r1")
+    with pytest.raises(InputError, match="is another run's queue"):
+        desk.push(form, [item(1, kind="sft")])
+    assert desk.push(form, [item(number, kind="sft") for number in (1, 2, 3)]) == 1
 
 
 def test_people_see_no_verdict_unless_they_are_to(review_server: ReviewServer) -> None:
@@ -330,6 +361,14 @@ def test_an_argilla_that_is_not_there_is_a_missing_part(tmp_path: Path) -> None:
         open_desk(ArgillaDeskSpec(url="http://127.0.0.1:9", dataset="queue"))
     with pytest.raises(MissingPartError, match="no Argilla answers at"):
         ArgillaDesk("http://127.0.0.1:9", "key", "w", "q").push(FORMS["sft"], [])
+
+
+def test_a_name_longer_than_argilla_takes_is_told_before_anything_is_sent() -> None:
+    nobody = "http://127.0.0.1:9"
+    with pytest.raises(InputError, match=r"name of 201 characters, n+…, and Argilla takes 200; .*--dataset NAME"):
+        ArgillaDesk(nobody, "key", "w", "n" * 201).push(FORMS["sft"], [])
+    with pytest.raises(MissingPartError, match="no Argilla answers at"):
+        ArgillaDesk(nobody, "key", "w", "n" * 200).push(FORMS["sft"], [])
 
 
 def test_a_tool_may_leave_texts_and_line_ends_out(tmp_path: Path) -> None:

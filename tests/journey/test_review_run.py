@@ -175,6 +175,27 @@ def test_only_the_place_that_an_answer_came_from_can_take_it_back(
     assert pulled() == (7, 0, 0)
 
 
+def test_a_queue_does_not_leave_a_place_that_cannot_be_asked_unless_it_is_to(
+    preflect: Run, finished: Path, tmp_path: Path
+) -> None:
+    files, elsewhere = ReviewFolder(RunFolder(finished)), ("--to", tmp_path / "elsewhere.jsonl", "--json")
+    stopped = ArgillaDeskSpec(home=str(tmp_path / "stopped"), dataset="q")
+    keyless = ArgillaDeskSpec(url="http://127.0.0.1:9", api_key_env="NO_SUCH_KEY", dataset="q")
+    for desk, why in ((stopped, "no review server runs in"), (keyless, "NO_SUCH_KEY is not set")):
+        files.keep_desk("review", desk)
+        refused = preflect("review", "push", "run", *elsewhere)
+        assert (refused.returncode, (tmp_path / "elsewhere.jsonl").exists()) == (2, False)
+        assert "where the queue is until now, cannot be asked for what was not pulled: " in refused.stderr
+        assert why in refused.stderr
+        assert "--leave-answers" in refused.stderr
+    left = preflect("review", "push", "run", *elsewhere, "--leave-answers")
+    assert json.loads(left.stdout)["new"] == 8
+    # Where nothing is any more, nothing can be left.
+    (tmp_path / "elsewhere.jsonl").unlink()
+    assert preflect("review", "push", "run", "--to", "queue.jsonl").returncode == 0
+    assert files.desks() == {"review": JsonlDeskSpec(path=str(tmp_path / "queue.jsonl"))}
+
+
 def test_answers_that_do_not_fit_are_told_and_change_nothing(preflect: Run, finished: Path, tmp_path: Path) -> None:
     queue, before = tmp_path / "queue.jsonl", contents(finished)
     answer(queue, always("c"))
@@ -275,6 +296,21 @@ def test_a_second_queue_asks_about_other_samples(preflect: Run, finished: Path, 
     lines: list[Line] = [json.loads(line) for line in (tmp_path / "queue.jsonl").read_text().splitlines()]
     assert len({line["id"] for line in lines}) == len(lines) == len(first) + more["new"]
     assert sum(bool(line["answers"]) for line in lines) == len(first)
+
+
+def test_what_a_queue_was_chosen_by_is_not_changed_once_people_have_it(preflect: Run, finished: Path) -> None:
+    before = contents(finished)
+    settings = ("--set", "size=9", "--set", "signals={small_margin: 1}", "--set", "overlap=2")
+    refused = preflect("review", "push", "run", *settings)
+    assert refused.returncode == 2
+    assert "the queue that people have was chosen by size 8, signals {}; got size 9, signals {'small_margin': 1.0}" in (
+        refused.stderr
+    )
+    assert "add --more to choose another queue so, or leave them out" in refused.stderr
+    assert contents(finished) == before
+    assert preflect("review", "push", "run", "--set", "size=8", "--set", "overlap=2").returncode == 0
+    more = preflect("review", "push", "run", "--more", "--set", "size=9", "--json")
+    assert json.loads(more.stdout)["chosen_now"] == 9
 
 
 def test_a_judge_who_is_wrong_too_often_exports_nothing(
@@ -461,6 +497,23 @@ def test_an_argilla_takes_the_queue_and_gives_the_answers_back(
     )
 
 
+def test_a_run_of_the_same_name_does_not_take_another_ones_dataset(
+    preflect: Run, done_once: Path, tmp_path: Path, review_server: ReviewServer
+) -> None:
+    first, second = (shutil.copytree(done_once, tmp_path / place / "same-name") for place in ("one", "two"))
+    push = ("--home", review_server.home, "--set", "size=3", "--set", "gold=0", "--json")
+    assert json.loads(preflect("review", "push", first, *push).stdout)["new"] == 3
+    refused = preflect("review", "push", second, *push, "--set", "overlap=2")
+    assert refused.returncode == 2
+    assert "preflect/same-name-review at " in refused.stderr
+    assert "is another run's queue; push to another dataset with --dataset NAME" in refused.stderr
+    assert not (second / "review" / "queue.json").exists()
+    assert json.loads(preflect("review", "push", second, *push, "--dataset", "second").stdout)["new"] == 3
+    # What the run kept of its review is lost, and it is the same run.
+    shutil.rmtree(first / "review")
+    assert json.loads(preflect("review", "push", first, *push).stdout)["new"] == 0
+
+
 def test_a_review_goes_on_where_its_argilla_has_moved_to(
     preflect: Run, done_once: Path, tmp_path: Path, review_server: ReviewServer
 ) -> None:
@@ -549,6 +602,12 @@ def test_single_responses_and_reference_answers_are_reviewed_as_well(
     shutil.copytree(done_once, tmp_path / "run")
     options = ("--set", f"kind={kind}", "--set", "size=6", "--set", "gold=0")
     assert preflect("review", "push", "run", "--to", "queue.jsonl", *options).returncode == 0
+    wrong = {"sft": {"rating_a": 6}, "rft": {"correct": "yes", "reference": "of my own"}}[kind]
+    answer(tmp_path / "queue.jsonl", lambda number, line: [{"reviewer": "ann", **wrong}])
+    not_taken = preflect("review", "pull", "run")
+    assert not_taken.returncode == 2
+    fault = {"sft": "'rating_a' is 6;", "rft": "'correct' is 'yes', and 'reference' is 'of my own' where"}[kind]
+    assert f"ann: {fault}" in not_taken.stderr
     said = {"sft": {"rating_a": 1}, "rft": {"correct": "no"}}[kind]
     answer(tmp_path / "queue.jsonl", lambda number, line: [{"reviewer": "ann", **said}])
     pulled = preflect("review", "pull", "run")

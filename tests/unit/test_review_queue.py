@@ -172,6 +172,17 @@ def test_an_answer_that_does_not_fit_the_form_is_told_with_what_would_be_right()
     assert [*faults_of(form, {})] == ["'better' is not answered; one of a, b, tie, both_bad would be right"]
 
 
+def test_a_reference_answer_cannot_be_right_and_have_a_correction() -> None:
+    form = form_of(ReviewStage(kind="rft"), "q")
+    [told] = faults_of(form, {"correct": "yes", "reference": "43"}, "42")
+    assert told == (
+        "'correct' is 'yes', and 'reference' is '43' where the reference answer is '42'; 'no' would be right, or no "
+        "'reference'"
+    )
+    for said, reference in (("no", "43"), ("unsure", "43"), ("yes", " 42 "), ("yes", ""), ("yes", None)):
+        assert [*faults_of(form, {"correct": said, "reference": reference}, "42")] == []
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["a", "yes", "wrong", ""]),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["a", "x"]), inner, max_size=2),
@@ -183,7 +194,7 @@ def test_whatever_a_tool_writes_fits_or_is_told_by_its_question(kind: ReviewKind
     form = form_of(ReviewStage(kind=kind), "q")
     names = [question.name for question in form.questions]
     values = data.draw(st.fixed_dictionaries({}, optional=dict.fromkeys(names, JSON)))
-    told = {fault.split("'")[1] for fault in faults_of(form, values)}
+    told = {fault.split("'")[1] for fault in faults_of(form, values, "42")}
     assert told <= {*names}
     assert {name for name, value in values.items() if isinstance(value, dict)} <= told
 

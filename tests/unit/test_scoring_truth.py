@@ -73,6 +73,13 @@ def test_the_summary_agrees_with_counting_by_hand() -> None:
     assert summary.unknown_share == pytest.approx(1 / 5)
 
 
+def test_what_people_edit_is_not_counted_as_repaired_by_reflection() -> None:
+    sample, truth = a_sample(), read_truth(the_lines())
+    by_people = tuple(r.evolve(origin="human") if r.parents else r for r in sample.responses)
+    summary = summarise(truth, [sample.evolve(responses=by_people, pairs=(), ratings=())])
+    assert (summary.faulty_drafts, summary.repaired, summary.sound_drafts, summary.broken) == (0, 0, 0, 0)
+
+
 def test_of_nothing_there_are_no_shares() -> None:
     summary = summarise(read_truth([]), [])
     assert summary.chosen_better_share is None

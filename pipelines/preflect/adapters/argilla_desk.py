@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import secrets
 import warnings
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from preflect.adapters.argilla_form import fields_of, record_of, settings_of
-from preflect.desk import ReviewForm, ReviewItem, other_queue
-from preflect.errors import InputError, MissingPartError
+from preflect.desk import Agreed, ReviewForm, ReviewItem, other_queue
+from preflect.errors import InputError, MissingPartError, NoQueueError
 from preflect.schemas import ReviewAnswer
 
 _PAGE: Final = 500
+_LONGEST_NAME: Final = 200
+"""Characters, of a dataset; a workspace's may be of any length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +28,16 @@ class ArgillaDesk:
     workspace: str
     dataset: str
 
-    def push(self, form: ReviewForm, items: Sequence[ReviewItem], agreed: Callable[[], None] = lambda: None) -> int:
+    def push(self, form: ReviewForm, items: Sequence[ReviewItem], agreed: Agreed = lambda _: None) -> int:
         """Log the records that are not there: one that is there may be answered, and stays as it is."""
+        self._refuse_long_name()
         with self._session() as session:
             found = session.dataset() or session.new_dataset(form)
             known = {record["external_id"]: record["fields"] for record in session.records(found.id)}
             self._refuse_others(known, items)
-            session.ask(found, form.overlap)
-            agreed()
+            self._refuse_another_run(session.owner(found.id), form, known, items)
+            session.ask(found.id, form)
+            agreed(known)
             return session.log(found, [item for item in items if item.id not in known])
 
     def answers(self, items: Sequence[ReviewItem] = ()) -> Mapping[str, Sequence[ReviewAnswer]]:
@@ -41,11 +45,18 @@ class ArgillaDesk:
         with self._session() as session:
             found = session.dataset()
             if found is None:
-                raise InputError(f"dataset {self._place} is not there; `preflect review push` makes it")
+                raise NoQueueError(f"dataset {self._place} is not there; `preflect review push` makes it")
             names = session.usernames()
             records = list(session.records(found.id, "responses"))
             self._refuse_others({record["external_id"]: record["fields"] for record in records}, items)
             return {record["external_id"]: [*_answers(record, names)] for record in records}
+
+    def _refuse_long_name(self) -> None:
+        if (length := len(self.dataset)) > _LONGEST_NAME:
+            raise InputError(
+                f"the dataset would have a name of {length} characters, {self.dataset[:40]}…, and Argilla takes "
+                f"{_LONGEST_NAME}; give it a shorter one with --dataset NAME"
+            )
 
     def _refuse_others(self, known: Mapping[str, Mapping[str, str]], items: Sequence[ReviewItem]) -> None:
         for item in items:
@@ -53,6 +64,17 @@ class ArgillaDesk:
                 raise other_queue(
                     self._place, item, "push it to another dataset with --dataset, or delete that one in Argilla"
                 )
+
+    def _refuse_another_run(
+        self, owner: str | None, form: ReviewForm, known: Collection[str], items: Sequence[ReviewItem]
+    ) -> None:
+        """One that does not say whose it is, of an older version or another tool's, is told by what is in it."""
+        is_ours = {*known} <= {item.id for item in items} if owner is None else owner == form.run
+        if not is_ours:
+            raise InputError(
+                f"{self._place} is another run's queue; push to another dataset with --dataset NAME, or delete that "
+                "one in Argilla"
+            )
 
     def admit(self, usernames: Sequence[str]) -> Iterator[tuple[str, str]]:
         """Let these people into the workspace; those who are new are made, each told with its password once it is."""
@@ -127,12 +149,20 @@ class _Session:
         )
         return made.create()
 
-    def ask(self, dataset: Any, overlap: int) -> None:
-        """So many people complete a record from now on, those that were answered before too."""
-        known = self.client.api.datasets.get(dataset.id)
-        if known.distribution.min_submitted != overlap:
-            wanted = {"strategy": "overlap", "min_submitted": overlap}
-            self.client.api.datasets.update(type(known)(id=known.id, name=known.name, distribution=wanted))
+    def owner(self, dataset_id: object) -> str | None:
+        """The run whose items it has; None where it does not say."""
+        metadata: dict[str, Any] = self._ask("GET", f"/datasets/{dataset_id}").get("metadata") or {}
+        return metadata.get("run")
+
+    def ask(self, dataset_id: object, form: ReviewForm) -> None:
+        """It is this run's, and so many people complete a record from now on, those that were answered before too."""
+        wanted = {
+            "distribution": {"strategy": "overlap", "min_submitted": form.overlap},
+            "metadata": {"run": form.run},
+        }
+        told = self._ask("GET", f"/datasets/{dataset_id}")
+        if changes := {name: value for name, value in wanted.items() if told.get(name) != value}:
+            self._ask("PATCH", f"/datasets/{dataset_id}", json=changes)
 
     def log(self, dataset: Any, items: Sequence[ReviewItem]) -> int:
         """Bring the items in; returns how many there are."""
@@ -146,12 +176,8 @@ class _Session:
         """The records as the API has them: the client leaves out when a response was given."""
         offset, last = 0, False
         while not last:
-            answer = self.client.http_client.get(
-                f"/api/v1/datasets/{dataset_id}/records",
-                params={"limit": _PAGE, "offset": offset, **({"include": include} if include else {})},
-            )
-            answer.raise_for_status()
-            items = cast("list[dict[str, Any]]", answer.json()["items"])
+            params = {"limit": _PAGE, "offset": offset, **({"include": include} if include else {})}
+            items: list[dict[str, Any]] = self._ask("GET", f"/datasets/{dataset_id}/records", params=params)["items"]
             yield from items
             offset, last = offset + len(items), len(items) < _PAGE
 
@@ -177,6 +203,12 @@ class _Session:
             username=name, first_name=name, role="annotator", password=password, client=self.client
         )
         return self.client.users.add(user)
+
+    def _ask(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        """One call of the API, for what the client leaves out."""
+        answer = self.client.http_client.request(method, f"/api/v1{path}", **options)
+        answer.raise_for_status()
+        return answer.json()
 
     def _workspace(self) -> Any:
         return self._known_workspace() or self.argilla.Workspace(name=self.workspace_name, client=self.client).create()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,8 +12,8 @@ from typing import Any, cast
 
 import orjson
 
-from preflect.desk import ReviewForm, ReviewItem, ReviewQuestion, other_queue
-from preflect.errors import DataError, InputError
+from preflect.desk import Agreed, ReviewForm, ReviewItem, ReviewQuestion, other_queue
+from preflect.errors import DataError, NoQueueError
 from preflect.files import write_text_atomically
 from preflect.schemas import ReviewAnswer
 
@@ -28,7 +28,7 @@ class JsonlDesk:
 
     path: Path
 
-    def push(self, form: ReviewForm, items: Sequence[ReviewItem], agreed: Callable[[], None] = lambda: None) -> int:
+    def push(self, form: ReviewForm, items: Sequence[ReviewItem], agreed: Agreed = lambda _: None) -> int:
         """Append the items whose id is in no line yet; whatever a tool does meanwhile to the lines before stays."""
         is_there = self.path.exists()
         lines = list(self._lines()) if is_there else []
@@ -37,7 +37,7 @@ class JsonlDesk:
         self._refuse_others(known, items)
         new = [_line(form, item) for item in items if item.id not in known]
         text = "".join(orjson.dumps(line).decode() + "\n" for line in new)
-        agreed()
+        agreed(known)
         if not is_there:
             write_text_atomically(self.path, text)
         elif new:
@@ -47,11 +47,11 @@ class JsonlDesk:
     def answers(self, items: Sequence[ReviewItem] = ()) -> Mapping[str, Sequence[ReviewAnswer]]:
         """As the port has it.
 
-        Raises: InputError: there is no file; DataError: a line is no item, an answer has no reviewer, or one reviewer
+        Raises: NoQueueError: there is no file; DataError: a line is no item, an answer has no reviewer, or one reviewer
         has answers that differ.
         """
         if not self.path.exists():
-            raise InputError(f"{self.path} is not there; `preflect review push RUN --to {self.path}` writes it")
+            raise NoQueueError(f"{self.path} is not there; `preflect review push RUN --to {self.path}` writes it")
         lines = list(self._lines())
         self._refuse_others({line["id"]: line for _, line in lines}, items)
         found: dict[str, dict[str, ReviewAnswer]] = {line["id"]: {} for _, line in lines}

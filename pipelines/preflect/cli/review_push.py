@@ -51,6 +51,9 @@ def push(
     adjudicate: Annotated[
         bool, typer.Option("--adjudicate", help="Ties and conflicts instead, for an expert whose word then stands.")
     ] = False,
+    leave_answers: Annotated[
+        bool, typer.Option("--leave-answers", help="Move the queue, and leave what was not pulled from where it was.")
+    ] = False,
     options: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="An option of the review, where the recipe has no such stage."),
@@ -79,7 +82,11 @@ def push(
         raise InputError("--user is the name that somebody logs in with, got an empty one")
     if adjudicate and (more or options):
         raise InputError("--adjudicate takes what people could not settle, and neither --more nor --set")
-    pushed = push_for_adjudication(folder, desk) if adjudicate else lay_out(folder, desk, options or (), more=more)
+    pushed = (
+        push_for_adjudication(folder, desk, leave_answers=leave_answers)
+        if adjudicate
+        else lay_out(folder, desk, options or (), more=more, leave_answers=leave_answers)
+    )
     passwords = _admit(open_argilla(desk), names) if names and isinstance(desk, ArgillaDeskSpec) else {}
     text = (
         f"{pushed.place}: {pushed.items:,} samples, {pushed.new:,} of them new\n"

@@ -82,7 +82,7 @@ def pull(folder: RunFolder, moved: Mapping[DeskName, DeskSpec]) -> Pulled:
         before = _before(files, moved)
         # Where it was laid out by this run, a queue is known to be this run's.
         items: dict[DeskName, list[ReviewItem]] = {name: items_of(files, queue, name) for name in moved}
-        after, unknown = _merged(queue, desks, before, items)
+        after, unknown = _merged(queue, desks, before, items, _references(files, queue))
         for name, desk in moved.items():
             files.keep_desk(name, desk)
         files.keep_answers(after.values())
@@ -116,11 +116,19 @@ def _before(files: ReviewFolder, moved: Mapping[DeskName, DeskSpec]) -> dict[_Ke
     }
 
 
+def _references(files: ReviewFolder, queue: ReviewQueue) -> dict[str, str | None]:
+    """The reference answers that people are asked about, by sample."""
+    if queue.options.kind != "rft":
+        return {}
+    return {item.id: item.reference for item in items_of(files, queue, "review")}
+
+
 def _merged(
     queue: ReviewQueue,
     desks: Mapping[DeskName, DeskSpec],
     before: Mapping[_Key, ReviewAnswer],
     items: Mapping[DeskName, Sequence[ReviewItem]],
+    references: Mapping[str, str | None],
 ) -> tuple[dict[_Key, ReviewAnswer], int]:
     """What was known with what is there now.
 
@@ -145,7 +153,7 @@ def _merged(
                     del after[key]
             for answer in answers:
                 where = f"{place_of(spec)}: {item_id}, {answer.reviewer}"
-                faults += (f"{where}: {fault}" for fault in faults_of(form, answer.values))
+                faults += (f"{where}: {fault}" for fault in faults_of(form, answer.values, references.get(item_id)))
                 values = dict(sorted(answer.values.items()))
                 after[name, item_id, answer.reviewer] = answer.evolve(desk=name, values=values, place=spec)
     if faults:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from preflect.desk import ReviewItem
 from preflect.engine.review_folder import ReviewFolder, alone, review_stage
 from preflect.engine.run_folder import RunFolder
-from preflect.errors import DataError, InputError, MissingPartError
+from preflect.errors import InputError, MissingPartError, NoQueueError
 from preflect.recipes.review_answers import answered_of
 from preflect.recipes.review_desks import check_apart, open_desk, place_of
 from preflect.recipes.review_options import gate_fault, options_with
 from preflect.review.form import form_of, item_of
 from preflect.review.queue import ADJUDICATE, candidates, choose_round
-from preflect.schemas import DeskName, DeskSpec, ReviewQueue, ReviewRound, ReviewStage, ReviewTask
+from preflect.schemas import DeskName, DeskSpec, ReviewQueue, ReviewRound, ReviewStage, ReviewTask, content_id
+
+_CHOSEN_BY: Final = {"size", "random", "gold", "signals"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,25 +36,31 @@ class Pushed:
     """Items that this push chose; 0: it only saw to it that all are there."""
 
 
-def push(folder: RunFolder, desk: DeskSpec, overrides: Sequence[str] = (), *, more: bool = False) -> Pushed:
+def push(
+    folder: RunFolder, desk: DeskSpec, overrides: Sequence[str] = (), *, more: bool = False, leave_answers: bool = False
+) -> Pushed:
     """Choose the run's queue, once, and lay out what of it is not there yet.
 
     Args: overrides are `key=VALUE` of the stage's options, for a run without that stage; more chooses another queue of
-    the same size, from samples that nobody was asked about.
+    the same size, from samples that nobody was asked about; leave_answers moves the queue though the place before has,
+    or may have, answers that were not pulled.
     Raises: InputError, MissingPartError: nothing was laid out.
     """
     with alone(folder) as files:
-        queue = files.queue() or ReviewQueue(options=_options(files, overrides))
+        queue = files.queue() or ReviewQueue(run=_run_id(files.run), options=_options(files, overrides))
         if overrides and queue.rounds:
-            queue = queue.evolve(options=_options(files, overrides))
+            options = _options(files, overrides)
+            if not more:
+                _check_stands(queue.options, options)
+            queue = queue.evolve(options=options)
         chosen = _next_round(files, queue) if more or not _rounds(queue, "review") else None
         if chosen:
             queue = queue.evolve(rounds=(*queue.rounds, chosen))
-        pushed = lay_out(files, queue, "review", desk)
+        pushed = lay_out(files, queue, "review", desk, leave_answers=leave_answers)
         return _told(queue, "review", desk, pushed, len(chosen.tasks) if chosen else 0)
 
 
-def push_for_adjudication(folder: RunFolder, desk: DeskSpec) -> Pushed:
+def push_for_adjudication(folder: RunFolder, desk: DeskSpec, *, leave_answers: bool = False) -> Pushed:
     """Lay out what people could not settle, ties and conflicts, for an expert whose word then stands.
 
     Raises: InputError: there is no such sample.
@@ -69,8 +77,13 @@ def push_for_adjudication(folder: RunFolder, desk: DeskSpec) -> Pushed:
         if open_:
             new = ReviewRound(desk="adjudication", kind=queue.options.kind, population=len(open_), tasks=open_)
             queue = queue.evolve(rounds=(*queue.rounds, new))
-        pushed = lay_out(files, queue, "adjudication", desk)
+        pushed = lay_out(files, queue, "adjudication", desk, leave_answers=leave_answers)
         return _told(queue, "adjudication", desk, pushed, len(open_))
+
+
+def _run_id(run: RunFolder) -> str:
+    """The same for a queue that is made anew, and another for a copy of the run, whose queue is its own."""
+    return content_id([str(run.path.resolve()), run.manifest().started_at])
 
 
 def _options(files: ReviewFolder, overrides: Sequence[str]) -> ReviewStage:
@@ -90,6 +103,17 @@ def _options(files: ReviewFolder, overrides: Sequence[str]) -> ReviewStage:
     return options
 
 
+def _check_stands(known: ReviewStage, wanted: ReviewStage) -> None:
+    """Raises: InputError: what the queue was chosen by would change, and it would not."""
+    stands, asked = (options.model_dump(include=_CHOSEN_BY) for options in (known, wanted))
+    if changed := [name for name in asked if asked[name] != stands[name]]:
+        was, got = (", ".join(f"{name} {values[name]}" for name in changed) for values in (stands, asked))
+        raise InputError(
+            f"the queue that people have was chosen by {was}; got {got}; add --more to choose another queue so, or "
+            "leave them out"
+        )
+
+
 def _next_round(files: ReviewFolder, queue: ReviewQueue) -> ReviewRound:
     seed = files.run.recipe().seed
     pushed = {task.sample_id for r in queue.rounds for task in r.tasks}
@@ -102,20 +126,23 @@ def _next_round(files: ReviewFolder, queue: ReviewQueue) -> ReviewRound:
     return chosen
 
 
-def lay_out(files: ReviewFolder, queue: ReviewQueue, name: DeskName, desk: DeskSpec) -> int:
+def lay_out(
+    files: ReviewFolder, queue: ReviewQueue, name: DeskName, desk: DeskSpec, *, leave_answers: bool = False
+) -> int:
     """Lay out what of the queue is not there yet; returns how many items that were.
 
     The queue is kept before, once the desk takes it: whatever dies then, the next push lays out the same.
     """
     # An expert's word stands alone, however many are asked at first.
     options = queue.options if name == "review" else queue.options.evolve(overlap=1)
-    form = form_of(options, f"{files.run.manifest().name}-{name}")
+    form = form_of(options, f"{files.run.manifest().name}-{name}", queue.run)
     items = items_of(files, queue, name)
     check_apart({**files.desks(), name: desk})
-    _check_all_is_pulled(files, queue, name, desk)
-    _keep_what_is_gone_there(files, desk)
+    if not leave_answers:
+        _check_all_is_pulled(files, files.queue() or queue, name, desk)
 
-    def keep() -> None:
+    def keep(there: Collection[str]) -> None:
+        _keep_what_is_gone(files, desk, there)
         files.keep_queue(queue)
         files.keep_desk(name, desk)
 
@@ -130,7 +157,7 @@ def items_of(files: ReviewFolder, queue: ReviewQueue, name: DeskName) -> list[Re
 
 
 def _check_all_is_pulled(files: ReviewFolder, queue: ReviewQueue, name: DeskName, desk: DeskSpec) -> None:
-    """Raises: InputError: where the queue was until now, people have answered since the last pull."""
+    """Raises: InputError: where the queue was until now, people have answered since the last pull, or may have."""
     was = files.desks().get(name)
     if was is None or was == desk:
         return
@@ -138,30 +165,34 @@ def _check_all_is_pulled(files: ReviewFolder, queue: ReviewQueue, name: DeskName
     known = {task.sample_id for task in tasks_of(queue, name)}
     try:
         there = [a for item_id, said in open_desk(was).answers().items() if item_id in known for a in said]
-    except DataError:
-        raise
-    except (InputError, MissingPartError):  # nothing is there any more, or nobody can reach it
+    except NoQueueError:
         return
+    except (InputError, MissingPartError) as error:
+        if known and known <= _items_at(desk):  # an Argilla that has moved
+            return
+        raise InputError(
+            f"{place_of(was)}, where the queue is until now, cannot be asked for what was not pulled: {error}; or "
+            "add --leave-answers"
+        ) from error
     if left := sum(pulled.get((a.sample_id, a.reviewer)) != a.values for a in there):
         raise InputError(
             f"{place_of(was)}, where the queue is until now, has {left:,} answers that were not pulled; fetch them "
-            f"before it moves: `preflect review pull {files.run.path}`"
+            f"before it moves: `preflect review pull {files.run.path}`; or add --leave-answers"
         )
-
-
-def _keep_what_is_gone_there(files: ReviewFolder, desk: DeskSpec) -> None:
-    """Answers to items that are no longer where they were pulled from: laid out anew, they would look withdrawn."""
-    answers = files.answers()
-    pulled = {answer.sample_id for answer in answers if answer.place == desk}
-    if pulled and (gone := pulled - _items_at(desk)):
-        files.keep_answers(a.evolve(place=None) if a.place == desk and a.sample_id in gone else a for a in answers)
 
 
 def _items_at(desk: DeskSpec) -> set[str]:
     try:
         return {*open_desk(desk).answers()}
-    except InputError:  # nothing is there any more; what else may be wrong is told when items are laid out
+    except NoQueueError:
         return set()
+
+
+def _keep_what_is_gone(files: ReviewFolder, desk: DeskSpec, there: Collection[str]) -> None:
+    """Answers to items that are no longer where they were pulled from: laid out anew, they would look withdrawn."""
+    answers = files.answers()
+    if any(gone := [a.place == desk and a.sample_id not in there for a in answers]):
+        files.keep_answers(a.evolve(place=None) if is_gone else a for a, is_gone in zip(answers, gone, strict=True))
 
 
 def tasks_of(queue: ReviewQueue, name: DeskName) -> list[ReviewTask]:

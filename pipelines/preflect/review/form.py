@@ -8,6 +8,7 @@ from typing import Final
 from pydantic import JsonValue
 
 from preflect.desk import ReviewForm, ReviewItem, ReviewQuestion
+from preflect.grading import is_blank, same_text
 from preflect.review.opinions import BOTH_BAD, TIE, judge_margin, judge_says
 from preflect.review.subject import LABELS, reference_of
 from preflect.schemas import Conversation, ReviewStage, ReviewTask, Sample
@@ -41,7 +42,7 @@ _GUIDELINES: Final = {
 }
 
 
-def form_of(options: ReviewStage, name: str) -> ReviewForm:
+def form_of(options: ReviewStage, name: str, run: str = "") -> ReviewForm:
     """The questions of this kind of review."""
     return ReviewForm(
         name=name,
@@ -49,6 +50,7 @@ def form_of(options: ReviewStage, name: str) -> ReviewForm:
         questions=tuple(_questions(options)),
         responses=_RESPONSES[options.kind],
         overlap=options.overlap,
+        run=run,
     )
 
 
@@ -56,7 +58,7 @@ def _questions(options: ReviewStage) -> Iterator[ReviewQuestion]:
     if options.kind == "rft":
         choices = {"yes": "Yes", "no": "No", "unsure": "I can't tell"}
         yield ReviewQuestion("correct", "Is the reference answer right?", "label", choices)
-        yield ReviewQuestion("reference", "The right answer, if you know it", "text", required=False)
+        yield ReviewQuestion("reference", "The right answer, if it isn't and you know it", "text", required=False)
     if options.kind == "preference":
         choices = {"a": "A", "b": "B", TIE: "Tie", BOTH_BAD: "Both bad"}
         yield ReviewQuestion("better", "Which response is better?", "label", choices)
@@ -113,8 +115,11 @@ def as_markdown(conversation: Conversation) -> str:
     return "\n\n".join(f"**{turn.role.capitalize()}**\n\n{turn.content}" for turn in conversation)
 
 
-def faults_of(form: ReviewForm, values: Mapping[str, JsonValue]) -> Iterator[str]:
-    """What is wrong with the answers to a form: what, what was got, what would be right."""
+def faults_of(form: ReviewForm, values: Mapping[str, JsonValue], reference: str | None = None) -> Iterator[str]:
+    """What is wrong with the answers to a form: what, what was got, what would be right.
+
+    Args: reference is the reference answer that was shown.
+    """
     known = {question.name: question for question in form.questions}
     for name in values.keys() - known.keys():
         yield f"there is no question {name!r}; the questions are {', '.join(known)}"
@@ -125,6 +130,16 @@ def faults_of(form: ReviewForm, values: Mapping[str, JsonValue]) -> Iterator[str
                 yield f"{name!r} is not answered; {_right(question)} would be right"
         elif not _fits(question, value):
             yield f"{name!r} is {value!r}; {_right(question)} would be right"
+    written = values.get("reference")
+    if values.get("correct") == "yes" and reference is not None and _is_another(written, reference):
+        yield (
+            f"'correct' is 'yes', and 'reference' is {written!r} where the reference answer is {reference!r}; 'no' "
+            "would be right, or no 'reference'"
+        )
+
+
+def _is_another(text: JsonValue, than: str) -> bool:
+    return isinstance(text, str) and not is_blank(text) and not same_text(text, than)
 
 
 def _fits(question: ReviewQuestion, value: JsonValue) -> bool:

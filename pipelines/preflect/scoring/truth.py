@@ -207,11 +207,11 @@ def _count_rewrites(summary: TruthSummary, sample: Sample, qualities: _Known) ->
 
 
 def _rewrites(sample: Sample) -> Iterator[tuple[Response, Response]]:
-    """Each rewritten response with its rewrite, both to one instruction."""
+    """Each rewritten response with its rewrite; what people made of one is none, and no work of reflection's."""
     by_id = {response.id: response for response in sample.responses}
     for response in sample.responses:
         for parent in map(by_id.get, response.parents):
-            if parent is not None and parent.instruction_id == response.instruction_id:
+            if parent is not None and response.rewrites(parent):
                 yield parent, response
 
 

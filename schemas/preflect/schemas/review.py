@@ -37,6 +37,8 @@ class ReviewRound(Schema):
 class ReviewQueue(Schema):
     """Everything that was given to reviewers, and by which options."""
 
+    run: str = ""
+    """Whose it is, for others who come to where it lies: hash of the folder in which the run was made, and when."""
     options: ReviewStage
     rounds: tuple[ReviewRound, ...] = ()
 

@@ -13,6 +13,7 @@ from sqlite_search.sorting import order_by
 from sqlite_search.text_query import Match, parsed
 
 NOTHING = Clause("FALSE")
+ALONE = Clause("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +30,19 @@ class Hits:
     def page(self, keys: Sequence[tuple[Clause, SortOrder]], offset: int, limit: int) -> Clause:
         """Rows (total, record id, score); one with only the total where the page is empty."""
         named = [Clause(f"{key.sql} AS k{i}", key.values) for i, (key, _) in enumerate(keys)]
-        columns = joined(", ", [Clause(f"{self.row} AS row"), Clause(f"{self.score or 1.0} AS score"), *named])
+        score = [Clause(f"{self.score} AS score")] if self.score else []
+        columns = joined(", ", [Clause(f"{self.row} AS row"), *score, *named])
         order = order_by([direction for _, direction in keys])
         # To count and to page in two scans takes less than to write all hits down, unless a scan is dear.
-        dear = any(part in f"{columns.sql} {self.source.sql}" for part in ("json_", "NOT IN (SELECT rowid"))
+        dear = any(part in f"{columns.sql} {self.source.sql}" for part in ("json_", "unwanted"))
         once = "MATERIALIZED" if dear else "NOT MATERIALIZED"
         return (
             Clause(f"WITH hits AS {once} (SELECT")
             + columns
             + self.source
             + Clause(f"), page AS (SELECT * FROM hits ORDER BY {order} LIMIT ? OFFSET ?)", (limit, offset))
-            + Clause("SELECT (SELECT count(*) FROM hits), records.id, page.score FROM (SELECT 1)")
+            + Clause("SELECT (SELECT count(*) FROM hits), records.id,")
+            + Clause(f"{'page.score' if score else 1.0} FROM (SELECT 1)")
             + Clause("LEFT JOIN page LEFT JOIN records ON records.rowid = page.row")
             + Clause(f"ORDER BY {order}")
         )
@@ -60,17 +63,20 @@ def hits(dataset: Dataset, query: TextQuery | str | None, filtered: Clause | Non
     if match is None:
         return _scan(dataset, [NOTHING])
     if match.complement:
-        others = Clause(f"records.rowid NOT IN (SELECT rowid FROM {index} WHERE") + found + Clause(")")
-        return _scan(dataset, [others, *conditions])
+        # A join finds a record among the unwanted ones in half the time that NOT IN takes.
+        listed = Clause(f"LEFT JOIN (WITH listed AS MATERIALIZED (SELECT rowid AS number FROM {index} WHERE") + found
+        unwanted = listed + Clause(") SELECT number FROM listed) AS unwanted ON number = records.rowid")
+        return _scan(dataset, [Clause("number IS NULL"), *conditions], beside=unwanted)
     # CROSS JOIN: the text first. SQLite would rather look every record up in the index of texts.
     join = f" CROSS JOIN records ON records.rowid = {index}.rowid" if conditions or by_record else ""
     where = Clause(f"FROM {index}{join} WHERE") + all_of([found, *conditions])
     return Hits(where, f"{index}.rowid", f"-{index}.rank")
 
 
-def _scan(dataset: Dataset, conditions: list[Clause]) -> Hits:
+def _scan(dataset: Dataset, conditions: list[Clause], *, beside: Clause = ALONE) -> Hits:
     own = Clause("dataset_id = ?", (dataset.id.hex,))
-    return Hits(Clause(f"FROM records INDEXED BY {RECORDS_INDEX} WHERE") + all_of([own, *conditions]))
+    records = Clause(f"FROM records INDEXED BY {RECORDS_INDEX}") + beside
+    return Hits(records + Clause("WHERE") + all_of([own, *conditions]))
 
 
 def _in_field(dataset: Dataset, text: TextQuery) -> Match | None:
