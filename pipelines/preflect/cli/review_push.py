@@ -179,6 +179,11 @@ def _told(pulled: Pulled, run: str) -> Iterator[str]:
     yield f"{pulled.answers:,} answers: {pulled.new:,} new, {pulled.changed:,} changed"
     if pulled.unknown:
         yield f"{pulled.unknown:,} answers to items that are not of this queue were left out"
+    if pulled.contradictory:
+        yield (
+            f"{pulled.contradictory:,} answers find a reference answer right and give another one, which is left "
+            "aside; 'no' would put it in its place"
+        )
     yield f"{pulled.full:,} of {pulled.size:,} samples have all their answers, {pulled.decided:,} are decided"
     if pulled.go_on:
         yield f"go on with `preflect resume {run}`"

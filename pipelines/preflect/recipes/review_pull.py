@@ -23,7 +23,7 @@ from preflect.recipes.review_figures import count_reviews
 from preflect.recipes.review_push import items_of, tasks_of
 from preflect.recipes.students import build_student
 from preflect.review.answered import Answered
-from preflect.review.form import faults_of, form_of
+from preflect.review.form import contradicts_itself, faults_of, form_of
 from preflect.review.take_back import Admission, TakeBack
 from preflect.schemas import (
     ChatModelSpec,
@@ -53,6 +53,8 @@ class Pulled:
     changed: int
     unknown: int
     """Answers to items that are not of this queue."""
+    contradictory: int
+    """Answers that find a reference answer right and give another one: theirs is left aside."""
     full: int
     """Samples with all their answers."""
     size: int
@@ -82,7 +84,7 @@ def pull(folder: RunFolder, moved: Mapping[DeskName, DeskSpec]) -> Pulled:
         before = _before(files, moved)
         # Where it was laid out by this run, a queue is known to be this run's.
         items: dict[DeskName, list[ReviewItem]] = {name: items_of(files, queue, name) for name in moved}
-        after, unknown = _merged(queue, desks, before, items, _references(files, queue))
+        after, unknown = _merged(queue, desks, before, items)
         for name, desk in moved.items():
             files.keep_desk(name, desk)
         files.keep_answers(after.values())
@@ -99,6 +101,7 @@ def pull(folder: RunFolder, moved: Mapping[DeskName, DeskSpec]) -> Pulled:
             new=new,
             changed=changed,
             unknown=unknown,
+            contradictory=_contradictory(files, queue, after.values()),
             full=answered.full(),
             size=answered.size(),
             decided=answered.decided(),
@@ -116,11 +119,11 @@ def _before(files: ReviewFolder, moved: Mapping[DeskName, DeskSpec]) -> dict[_Ke
     }
 
 
-def _references(files: ReviewFolder, queue: ReviewQueue) -> dict[str, str | None]:
-    """The reference answers that people are asked about, by sample."""
+def _contradictory(files: ReviewFolder, queue: ReviewQueue, answers: Iterable[ReviewAnswer]) -> int:
     if queue.options.kind != "rft":
-        return {}
-    return {item.id: item.reference for item in items_of(files, queue, "review")}
+        return 0
+    shown = {item.id: item.reference for item in items_of(files, queue, "review")}
+    return sum(contradicts_itself(answer.values, shown.get(answer.sample_id)) for answer in answers)
 
 
 def _merged(
@@ -128,7 +131,6 @@ def _merged(
     desks: Mapping[DeskName, DeskSpec],
     before: Mapping[_Key, ReviewAnswer],
     items: Mapping[DeskName, Sequence[ReviewItem]],
-    references: Mapping[str, str | None],
 ) -> tuple[dict[_Key, ReviewAnswer], int]:
     """What was known with what is there now.
 
@@ -153,7 +155,7 @@ def _merged(
                     del after[key]
             for answer in answers:
                 where = f"{place_of(spec)}: {item_id}, {answer.reviewer}"
-                faults += (f"{where}: {fault}" for fault in faults_of(form, answer.values, references.get(item_id)))
+                faults += (f"{where}: {fault}" for fault in faults_of(form, answer.values))
                 values = dict(sorted(answer.values.items()))
                 after[name, item_id, answer.reviewer] = answer.evolve(desk=name, values=values, place=spec)
     if faults:

@@ -115,11 +115,8 @@ def as_markdown(conversation: Conversation) -> str:
     return "\n\n".join(f"**{turn.role.capitalize()}**\n\n{turn.content}" for turn in conversation)
 
 
-def faults_of(form: ReviewForm, values: Mapping[str, JsonValue], reference: str | None = None) -> Iterator[str]:
-    """What is wrong with the answers to a form: what, what was got, what would be right.
-
-    Args: reference is the reference answer that was shown.
-    """
+def faults_of(form: ReviewForm, values: Mapping[str, JsonValue]) -> Iterator[str]:
+    """What is wrong with the answers to a form: what, what was got, what would be right."""
     known = {question.name: question for question in form.questions}
     for name in values.keys() - known.keys():
         yield f"there is no question {name!r}; the questions are {', '.join(known)}"
@@ -130,16 +127,14 @@ def faults_of(form: ReviewForm, values: Mapping[str, JsonValue], reference: str 
                 yield f"{name!r} is not answered; {_right(question)} would be right"
         elif not _fits(question, value):
             yield f"{name!r} is {value!r}; {_right(question)} would be right"
+
+
+def contradicts_itself(values: Mapping[str, JsonValue], reference: str | None) -> bool:
+    """Whether somebody finds this reference answer right and writes another one."""
     written = values.get("reference")
-    if values.get("correct") == "yes" and reference is not None and _is_another(written, reference):
-        yield (
-            f"'correct' is 'yes', and 'reference' is {written!r} where the reference answer is {reference!r}; 'no' "
-            "would be right, or no 'reference'"
-        )
-
-
-def _is_another(text: JsonValue, than: str) -> bool:
-    return isinstance(text, str) and not is_blank(text) and not same_text(text, than)
+    if reference is None or not isinstance(written, str) or is_blank(written):
+        return False
+    return values.get("correct") == "yes" and not same_text(written, reference)
 
 
 def _fits(question: ReviewQuestion, value: JsonValue) -> bool:
