@@ -55,6 +55,8 @@ class ReviewItem:
     """For those who look after the reviewers."""
     suggested: Mapping[str, str]
     """Answers to show beforehand, by question; empty unless that was asked for."""
+    vector: Sequence[float] = ()
+    """What similar ones are found by; empty unless that was asked for."""
 
 
 Agreed = Callable[[Collection[str]], object]

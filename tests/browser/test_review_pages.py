@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
-from tests.review_server import ReviewServer, User
+from tests.review_server import ReviewServer
 
 from preflect.adapters.argilla_desk import ArgillaDesk
 from preflect.adapters.shipped import shipped
@@ -184,14 +184,8 @@ def test_records_are_found_by_words_filtered_by_metadata_and_sorted(lay_out: Lay
 
 
 def test_similar_records_are_found_by_their_vectors(lay_out: LayOut) -> None:
-    queue = lay_out(item(1, "A swan?"), item(2, "A swan again?"), item(3, "A wren?"))
-    owner = User(queue.desk.url, queue.desk.api_key)
-    dataset = queue.address().split("/")[4]
-    owner.post(f"/datasets/{dataset}/vectors-settings", {"name": "meaning", "title": "Meaning", "dimensions": 2})
-    vectors = {"A swan?": [1.0, 0.0], "A swan again?": [0.9, 0.1], "A wren?": [0.0, 1.0]}
-    for record in owner.get(f"/datasets/{dataset}/records")["items"]:
-        meaning = {"meaning": vectors[record["fields"]["prompt"]]}
-        owner.ask("PATCH", f"/records/{record['id']}", json={"vectors": meaning}).raise_for_status()
+    vectors = {"A swan?": (1.0, 0.0), "A swan again?": (0.9, 0.1), "A wren?": (0.0, 1.0)}
+    queue = lay_out(*(item(n, prompt, vector=vector) for n, (prompt, vector) in enumerate(vectors.items())))
     with queue.annotator() as ann:
         nearest = {"A swan?": "A swan again?", "A swan again?": "A swan?", "A wren?": "A swan again?"}
         shown = ann.field("Prompt").inner_text()

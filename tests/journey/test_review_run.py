@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import subprocess
 import time
@@ -303,7 +304,7 @@ def test_what_a_queue_was_chosen_by_is_not_changed_once_people_have_it(preflect:
     settings = ("--set", "size=9", "--set", "signals={small_margin: 1}", "--set", "overlap=2")
     refused = preflect("review", "push", "run", *settings)
     assert refused.returncode == 2
-    assert "the queue that people have was chosen by size 8, signals {}; got size 9, signals {'small_margin': 1.0}" in (
+    assert "the queue that people have was made by size 8, signals {}; got size 9, signals {'small_margin': 1.0}" in (
         refused.stderr
     )
     assert "add --more to choose another queue so, or leave them out" in refused.stderr
@@ -495,6 +496,18 @@ def test_an_argilla_takes_the_queue_and_gives_the_answers_back(
     assert review_server.api_key not in "".join(
         p.read_text("utf-8") for p in (tmp_path / "by-url/review").glob("*.json")
     )
+
+
+def test_what_is_to_be_found_by_similarity_is_laid_out_with_its_words(
+    preflect: Run, done_once: Path, tmp_path: Path, review_server: ReviewServer
+) -> None:
+    shutil.copytree(done_once, tmp_path / "alike")
+    push = ("review", "push", "alike", "--home", review_server.home, "--json", "--set", "gold=0", "--set", "size=4")
+    assert json.loads(preflect(*push, "--set", "similar=true").stdout)["new"] == 4
+    assert json.loads(preflect(*push[:-4], "--more").stdout)["new"] == 4
+    [dataset] = [d["id"] for d in review_server.get("/me/datasets")["items"] if d["name"] == "alike-review"]
+    for record in review_server.get(f"/datasets/{dataset}/records?include=vectors")["items"]:
+        assert math.hypot(*record["vectors"]["words"]) == pytest.approx(1)
 
 
 def test_a_run_of_the_same_name_does_not_take_another_ones_dataset(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import secrets
 import warnings
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from preflect.adapters.argilla_form import fields_of, record_of, settings_of
+from preflect.adapters.argilla_form import VECTOR, fields_of, record_of, settings_of
 from preflect.desk import Agreed, ReviewForm, ReviewItem, other_queue
 from preflect.errors import InputError, MissingPartError, NoQueueError
 from preflect.schemas import ReviewAnswer
@@ -38,7 +38,9 @@ class ArgillaDesk:
             self._refuse_another_run(session.owner(found.id), form, known, items)
             session.ask(found.id, form)
             agreed(known)
-            return session.log(found, [item for item in items if item.id not in known])
+            new = [item for item in items if item.id not in known]
+            session.take_vectors(found.id, {len(item.vector) for item in new if item.vector})
+            return session.log(found, new)
 
     def answers(self, items: Sequence[ReviewItem] = ()) -> Mapping[str, Sequence[ReviewAnswer]]:
         """What was submitted; drafts and discarded answers are none."""
@@ -163,6 +165,13 @@ class _Session:
         told = self._ask("GET", f"/datasets/{dataset_id}")
         if changes := {name: value for name, value in wanted.items() if told.get(name) != value}:
             self._ask("PATCH", f"/datasets/{dataset_id}", json=changes)
+
+    def take_vectors(self, dataset_id: object, widths: Iterable[int]) -> None:
+        """Have the dataset take vectors of these widths, of which there is one at most."""
+        path = f"/datasets/{dataset_id}/vectors-settings"
+        for width in widths:
+            if all(known["name"] != VECTOR for known in self._ask("GET", path)["items"]):
+                self._ask("POST", path, json={"name": VECTOR, "title": "Words in common", "dimensions": width})
 
     def log(self, dataset: Any, items: Sequence[ReviewItem]) -> int:
         """Bring the items in; returns how many there are."""

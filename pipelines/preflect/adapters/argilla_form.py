@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from preflect.desk import ReviewForm, ReviewItem, ReviewQuestion
 
+VECTOR: Final = "words"
+"""The vector that similar records are found by."""
 _TEXTS: Final[Mapping[int, Mapping[str, str]]] = {
     2: {"response_a": "Response A", "response_b": "Response B"},
     1: {"response_a": "Response"},
@@ -75,4 +77,5 @@ def record_of(argilla: Any, dataset: Any, item: ReviewItem) -> Any:
         suggestions=[
             argilla.Suggestion(question_name=name, value=value, agent="judge") for name, value in item.suggested.items()
         ],
+        vectors={VECTOR: [*item.vector]} if item.vector else {},
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from preflect.desk import ReviewItem
@@ -14,11 +14,12 @@ from preflect.errors import InputError, MissingPartError, NoQueueError
 from preflect.recipes.review_answers import answered_of
 from preflect.recipes.review_desks import check_apart, open_desk, place_of
 from preflect.recipes.review_options import gate_fault, options_with
+from preflect.recipes.students import build_embedder
 from preflect.review.form import form_of, item_of
 from preflect.review.queue import ADJUDICATE, candidates, choose_round
 from preflect.schemas import DeskName, DeskSpec, ReviewQueue, ReviewRound, ReviewStage, ReviewTask, content_id
 
-_CHOSEN_BY: Final = {"size", "random", "gold", "signals"}
+_MADE_BY: Final = {"size", "random", "gold", "signals", "similar"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,13 +105,12 @@ def _options(files: ReviewFolder, overrides: Sequence[str]) -> ReviewStage:
 
 
 def _check_stands(known: ReviewStage, wanted: ReviewStage) -> None:
-    """Raises: InputError: what the queue was chosen by would change, and it would not."""
-    stands, asked = (options.model_dump(include=_CHOSEN_BY) for options in (known, wanted))
+    """Raises: InputError: what the queue was made by would change, and it would not."""
+    stands, asked = (options.model_dump(include=_MADE_BY) for options in (known, wanted))
     if changed := [name for name in asked if asked[name] != stands[name]]:
         was, got = (", ".join(f"{name} {values[name]}" for name in changed) for values in (stands, asked))
         raise InputError(
-            f"the queue that people have was chosen by {was}; got {got}; add --more to choose another queue so, or "
-            "leave them out"
+            f"the queue that people have was made by {was}; got {got}; add --more to make another so, or leave them out"
         )
 
 
@@ -137,6 +137,8 @@ def lay_out(
     options = queue.options if name == "review" else queue.options.evolve(overlap=1)
     form = form_of(options, f"{files.run.manifest().name}-{name}", queue.run)
     items = items_of(files, queue, name)
+    if options.similar:
+        items = _with_vectors(items)
     check_apart({**files.desks(), name: desk})
     if not leave_answers:
         _check_all_is_pulled(files, files.queue() or queue, name, desk)
@@ -154,6 +156,11 @@ def items_of(files: ReviewFolder, queue: ReviewQueue, name: DeskName) -> list[Re
     tasks = {task.sample_id: task for task in tasks_of(queue, name)}
     items = {s.id: item_of(s, tasks[s.id], queue.options) for s in files.samples() if s.id in tasks}
     return [items[sample_id] for sample_id in tasks]
+
+
+def _with_vectors(items: Sequence[ReviewItem]) -> list[ReviewItem]:
+    vectors = build_embedder("hashed").embed(["\n".join((item.prompt, *item.responses)) for item in items])
+    return [replace(item, vector=vector.tolist()) for item, vector in zip(items, vectors, strict=True)]
 
 
 def _check_all_is_pulled(files: ReviewFolder, queue: ReviewQueue, name: DeskName, desk: DeskSpec) -> None:

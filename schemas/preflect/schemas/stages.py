@@ -218,6 +218,9 @@ class ReviewStage(StageSpec):
     """What reviewers are told, in Markdown; empty: what comes with preflect."""
     show_verdict: bool = False
     """Whether reviewers see what the judge would say, which sways them."""
+    similar: bool = False
+    """Whether an Argilla is given what its button "Find similar" goes by, the words of each sample; it takes twice as
+    long to lay them out."""
     needs = (frozenset({"respond", "response"}),)
 
     @model_validator(mode="after")
