@@ -299,7 +299,7 @@ def test_a_second_queue_asks_about_other_samples(preflect: Run, finished: Path, 
     assert sum(bool(line["answers"]) for line in lines) == len(first)
 
 
-def test_what_a_queue_was_chosen_by_is_not_changed_once_people_have_it(preflect: Run, finished: Path) -> None:
+def test_what_a_queue_was_made_by_is_not_changed_once_people_have_it(preflect: Run, finished: Path) -> None:
     before = contents(finished)
     settings = ("--set", "size=9", "--set", "signals={small_margin: 1}", "--set", "overlap=2")
     refused = preflect("review", "push", "run", *settings)
@@ -307,7 +307,7 @@ def test_what_a_queue_was_chosen_by_is_not_changed_once_people_have_it(preflect:
     assert "the queue that people have was made by size 8, signals {}; got size 9, signals {'small_margin': 1.0}" in (
         refused.stderr
     )
-    assert "add --more to choose another queue so, or leave them out" in refused.stderr
+    assert "add --more to make another so, or leave them out" in refused.stderr
     assert contents(finished) == before
     assert preflect("review", "push", "run", "--set", "size=8", "--set", "overlap=2").returncode == 0
     more = preflect("review", "push", "run", "--more", "--set", "size=9", "--json")
