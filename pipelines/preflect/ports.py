@@ -195,6 +195,10 @@ class CallStore(Protocol):
         """The finished call with this key, if there is one."""
         ...
 
+    def has_any_of(self, model: str) -> bool:
+        """Whether this model of the recipe has ever answered."""
+        ...
+
     async def record(self, call: StoredCall) -> None:
         """Return when the call is durable."""
         ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -219,11 +220,19 @@ async def test_a_request_that_is_not_taken_is_told_from_one_that_fails(tmp_path:
         "q0": error(400, "max_tokens is too large: 4096"),
         "q1": error(400, "filtered", code="content_filter"),
         "q2": error(404, "no such tool"),
+        "q3": completion(),
     }
     with providing(BatchProvider(lambda body: refusals[last_words(body)])) as provider:
         async with rig(provider, tmp_path) as r:
-            outcomes = await r.outcomes(*numbered(3))
+            *outcomes, _ = await r.outcomes(*numbered(4))
     assert [type(outcome) for outcome in outcomes] == [RefusedCallError, CallError, CallError]
+
+
+async def test_a_model_that_is_not_there_stops_the_run_in_a_batch_too(tmp_path: Path) -> None:
+    with providing(BatchProvider(lambda _: error(404, "no model `m`"))) as provider:
+        async with rig(provider, tmp_path) as r:
+            with pytest.raises(AccessDeniedError, match="HTTP 404: no model `m`; mend the address"):
+                await r.ask("one")
 
 
 async def test_a_refused_json_schema_is_asked_for_as_json_then_in_tags_from_then_on(tmp_path: Path) -> None:
@@ -383,8 +392,9 @@ async def test_a_key_that_is_not_let_in_stops_the_run_and_is_not_quoted(tmp_path
         async with rig(provider, tmp_path, key="sk-old", api_key_env="THE_KEY") as r:
             with pytest.raises(
                 AccessDeniedError, match=r"HTTP 401: Incorrect API key: \*\*\*; put a valid key into THE_KEY"
-            ):
+            ) as denied:
                 await r.ask("one")
+    assert "sk-old" not in "".join(traceback.format_exception(denied.value))
 
 
 async def test_a_stop_ends_all_waiting_at_once_and_a_later_sitting_picks_the_batch_up(tmp_path: Path) -> None:

@@ -291,6 +291,18 @@ def test_a_cap_far_above_the_logits_of_the_models_first_texts_is_not_overlooked(
         assert lm.head.logits(torch.full((1, 32), 1e4)).abs().max() <= 30
 
 
+def test_a_body_that_gives_float32_whatever_its_weights_are_keeps_the_quick_head() -> None:
+    from transformers import MambaConfig, MambaForCausalLM
+
+    config = MambaConfig(vocab_size=400, hidden_size=32, state_size=4, num_hidden_layers=1, residual_in_fp32=True)
+    model = cast("Any", MambaForCausalLM(config)).to(torch.bfloat16).eval()
+    lm = CausalLm("mamba", model)
+    ids = tuple(range(2, 20))
+    (cost,) = lm.mean_nlls([Pass(ids, 1)])
+    own = torch.nn.functional.cross_entropy(lm.logits([ids])[0, :-1].float(), torch.tensor(ids[1:]))
+    assert cost == pytest.approx(own.item(), abs=0.05)
+
+
 def test_a_tokenizer_that_was_saved_to_cut_and_pad_does_neither(tiny_lm: TinyLm, tmp_path: Path) -> None:
     from tokenizers import Tokenizer
 

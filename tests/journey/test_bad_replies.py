@@ -144,7 +144,7 @@ def test_too_many_lost_samples_stop_the_run_and_it_goes_on_when_the_endpoint_is_
     assert (
         "samples were lost to failed calls or unusable replies, more than limits.max_rejected = 0.2" in stopped.stderr
     )
-    assert "the last one: stage 'respond', call_failed: HTTP 400" in stopped.stderr
+    assert "most often: stage 'respond', call_failed: HTTP 400" in stopped.stderr
     assert f"everything is kept: go on with `preflect resume {run}`" in stopped.stderr
     assert RunFolder(run).manifest().status == "stopped"
     asked = len(endpoint.asked)
@@ -173,7 +173,7 @@ def test_a_judge_that_nobody_can_read_stops_the_run_though_no_sample_is_lost(
     asked = min(rows, 20)
     assert (
         f"stage 'judge_aspects' lost {asked} of {asked} candidates to failed calls or unusable replies, more than "
-        "limits.max_rejected = 0.2 allows; the last one: unparsable: "
+        "limits.max_rejected = 0.2 allows; most often: unparsable: "
     ) in stopped.stderr
     assert len(endpoint.asked) < 4 * 30
     done = preflect("resume", tmp_path / "run", "--set", "limits.max_rejected=1")
@@ -254,6 +254,22 @@ def test_an_endpoint_that_lets_nothing_in_stops_the_run_at_its_first_answer(
     shut.clear()
     assert preflect("resume", run, env=key).returncode == 0
     assert [sample.instruction.text for sample in RunFolder(run).samples()] == birds
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_one_request_that_is_forbidden_or_not_found_costs_its_row_alone(
+    status: int, tmp_path: Path, preflect: Run, serve: Serve, write_recipe: WriteRecipe
+) -> None:
+    endpoint = serve(lambda asked: failed(status, "not this") if "25" in asked else said(f"A robin: {asked}"))
+    birds = [f"Name bird number {number}." for number in range(30)]
+    recipe = write_recipe(input=write_rows(tmp_path, *birds), models=teacher(endpoint, concurrency=1), stages=RESPOND)
+    run = tmp_path / "run"
+    stopped = preflect("run", recipe, "--run", run, "--set", "limits.max_rejected=0")
+    assert "most often: stage 'respond', call_failed: HTTP" in stopped.stderr
+    # It is the first that is asked now.
+    done = preflect("resume", run, "--set", "limits.max_rejected=0.5")
+    assert done.returncode == 0, done.stderr
+    assert len([*RunFolder(run).samples()]) == 29
 
 
 def test_a_key_that_is_withdrawn_stops_the_run_with_what_was_answered_kept(

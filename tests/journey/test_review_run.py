@@ -189,6 +189,8 @@ def test_a_queue_does_not_leave_a_place_that_cannot_be_asked_unless_it_is_to(
         assert "where the queue is until now, cannot be asked for what was not pulled: " in refused.stderr
         assert why in refused.stderr
         assert "--leave-answers" in refused.stderr
+        # That the file of before has the same items does not bring the answers there.
+        assert preflect("review", "push", "run", "--to", "queue.jsonl").returncode == 2
     left = preflect("review", "push", "run", *elsewhere, "--leave-answers")
     assert json.loads(left.stdout)["new"] == 8
     # Where nothing is any more, nothing can be left.

@@ -95,6 +95,19 @@ def test_a_path_that_nothing_can_be_written_to_is_wrong_input(
     assert fault.format(here=Path.cwd()) in said
 
 
+@pytest.mark.parametrize(("option", "words"), WRITERS)
+def test_a_file_where_a_folder_goes_and_a_folder_where_a_file_goes_are_wrong_input(
+    option: str, words: list[str], capsys: CAPTURE
+) -> None:
+    Path("a.jsonl").touch()
+    Path("b.jsonl").mkdir()
+    wants_a_folder = words[-1] == "--run" or words[0] in ("export", "pairs")
+    assert main([*words, "a.jsonl" if wants_a_folder else "b.jsonl"]) == 2
+    said = capsys.readouterr().err
+    fault = "'a.jsonl' is a file, and a folder" if wants_a_folder else "'b.jsonl' is a folder, and a file"
+    assert f"Invalid value for '{option}': {fault} is wanted" in said
+
+
 @pytest.mark.skipif(os.access("/", os.W_OK), reason="root may write everywhere")
 def test_a_folder_that_is_not_ours_is_wrong_input(capsys: CAPTURE) -> None:
     assert main(["quickstart", "--run", "/mine"]) == 2

@@ -33,7 +33,7 @@ class Access:
     def check(self, refusal: Refusal, *, answered: bool) -> None:
         """Let a refusal pass that is of one request.
 
-        Args: answered says that the model has answered before: then a 404 means something in the request.
+        Args: answered says that the model has answered before: then a 403 or 404 means something in the request.
         Raises: AccessDeniedError where every other request would hear the same.
         """
         if remedy := self._remedy(refusal, answered=answered):
@@ -45,11 +45,13 @@ class Access:
     def _remedy(self, refusal: Refusal, *, answered: bool) -> str:
         if refusal.status == HTTPStatus.PAYMENT_REQUIRED or wants_money(refusal.status, refusal.text.encode()):
             return "top up the account that the key belongs to"
+        if answered and refusal.status != HTTPStatus.UNAUTHORIZED:
+            return ""
         if refusal.status in _KEY and self.api_key_env:
             return f"put a valid key into {self.api_key_env}"
         if refusal.status in _KEY:
             return f"name the variable that holds a key with --set models.{self.model}.api_key_env=NAME"
-        if refusal.status == HTTPStatus.NOT_FOUND and not answered:
+        if refusal.status == HTTPStatus.NOT_FOUND:
             way = f"mend the address with --set models.{self.model}.base_url=URL"
             return f"{way}, or begin a new run with a model that is there"
         return ""

@@ -154,15 +154,16 @@ class _Session:
     def owner(self, dataset_id: object) -> str | None:
         """The run whose items it has; None where it does not say."""
         metadata: dict[str, Any] = self._ask("GET", f"/datasets/{dataset_id}").get("metadata") or {}
-        return metadata.get("run")
+        return metadata.get("run") or None
 
     def ask(self, dataset_id: object, form: ReviewForm) -> None:
         """It is this run's, and so many people complete a record from now on, those that were answered before too."""
-        wanted = {
-            "distribution": {"strategy": "overlap", "min_submitted": form.overlap},
-            "metadata": {"run": form.run},
-        }
         told = self._ask("GET", f"/datasets/{dataset_id}")
+        metadata: dict[str, Any] = told.get("metadata") or {}
+        wanted: dict[str, dict[str, Any]] = {
+            "distribution": {"strategy": "overlap", "min_submitted": form.overlap},
+            "metadata": {**metadata, "run": form.run},
+        }
         if changes := {name: value for name, value in wanted.items() if told.get(name) != value}:
             self._ask("PATCH", f"/datasets/{dataset_id}", json=changes)
 

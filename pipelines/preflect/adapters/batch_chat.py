@@ -77,7 +77,7 @@ class BatchChat:
             if isinstance(reply, StoredCall):
                 return reply
             if reply.refusal and not reply.refusal.is_of_a_filter:
-                self._access.check(reply.refusal, answered=True)
+                self._access.check(reply.refusal, answered=self._means.journal.has_any_of(self.name))
             tries += reply.tried
             news = self._not_taken(reply, request, sent_without)
             self._refused |= news

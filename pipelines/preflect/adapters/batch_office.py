@@ -20,12 +20,13 @@ from preflect.adapters.batch_wire import URL
 from preflect.adapters.chat_call import RETRIED_STATUS
 from preflect.adapters.key_hiding import without_key
 from preflect.adapters.refusals import read_refusal
-from preflect.errors import RunError
+from preflect.errors import AccessDeniedError, RunError
 
 T = TypeVar("T")
 
 _LOG: Final = logging.getLogger(__name__)
 _ENDED: Final = frozenset({"completed", "failed", "expired", "cancelled"})
+_NOT_FOUND: Final = 404
 _FAULTS: Final = (openai.OpenAIError, httpx2.HTTPError)
 """What a request ends with; the second kind while a file comes in."""
 
@@ -124,8 +125,11 @@ class BatchOffice:
         words = self.without_key(str(error))
         if isinstance(error, openai.APIStatusError):
             said = without_key(error.response.content, self._client.api_key)
-            # A 404 here says that there is no Batch API.
-            self._access.check(read_refusal(error.status_code, said), answered=True)
+            try:
+                # A 404 here says that there is no Batch API.
+                self._access.check(read_refusal(error.status_code, said), answered=error.status_code == _NOT_FOUND)
+            except AccessDeniedError as denied:
+                raise denied from None  # the client's own words may quote the key
             passes = error.status_code in RETRIED_STATUS
         else:
             passes = isinstance(error, (openai.APIConnectionError, httpx2.TransportError))
@@ -133,7 +137,7 @@ class BatchOffice:
             raise RunError(
                 f"model '{self._model}': the Batch API at {self._client.base_url} refuses: {words}; mend what "
                 "it names, or leave `mode: batch` out where an endpoint has no Batch API"
-            ) from None  # the client's own words may quote the key
+            ) from None
         _LOG.warning("model %s: %s: %s; tried again in %g s", self._model, type(error).__name__, words, self._poll_s)
 
     def without_key(self, text: str) -> str:

@@ -69,7 +69,7 @@ class Trip:
                 faults[key] = outcome
             elif line := unanswered.pop(key, None):
                 calls.append(self.means.stored(line, outcome, seconds))
-                if outcome.usage is None:
+                if outcome.usage is None and self.means.journal.find(key) is None:
                     self.means.meter.uncounted(self.means.model)
             if len(calls) >= _TOGETHER:
                 await self._keep(calls)

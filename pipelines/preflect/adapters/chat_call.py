@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -49,9 +49,9 @@ class Endpoint:
     meter: CallMeter
     purse: Purse
     rng: random.Random
+    has_answered: Callable[[], bool]
+    """Whether any request got a completion, in this sitting or before."""
     refused: frozenset[str] = frozenset()
-    answered: bool = False
-    """Whether any request got a completion."""
     uncounted: bool = False
     """Whether it was told that replies come without a count of their tokens."""
     latencies: Latencies = field(default_factory=Latencies)
@@ -188,7 +188,6 @@ class ChatCall:
 
     def _answered(self, reply: HttpReply, completion: Completion, cost: float) -> Answered:
         endpoint = self.endpoint
-        endpoint.answered = True
         endpoint.refused |= ignored_options(self._style, completion)
         endpoint.latencies.add(reply.seconds)
         if used := completion.usage:
@@ -226,7 +225,7 @@ class ChatCall:
             return backoff_s(attempt, self.endpoint.rng)
         if refusal.is_of_a_filter:
             raise CallError("content_filter", str(refusal))
-        self.endpoint.access.check(refusal, answered=self.endpoint.answered)
+        self.endpoint.access.check(refusal, answered=self.endpoint.has_answered())
         raise (RefusedCallError if refusal.status in NOT_ACCEPTED else CallError)("call_failed", str(refusal))
 
     def _wait_in_lane(self, refusal: Refusal) -> float:

@@ -64,7 +64,8 @@ class Head:
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """Those of some positions, shape (positions, vocabulary), from their hidden states."""
-        logits = self._layer(hidden) if self._plain else self._whole(hidden)
+        # Some bodies give float32 whatever the precision of the weights.
+        logits = self._layer(hidden.to(self._tried.dtype)) if self._plain else self._whole(hidden)
         if logits.shape[-1] > self._vocabulary:
             # What stands behind the vocabulary is no token.
             logits[:, self._vocabulary :] = -torch.inf

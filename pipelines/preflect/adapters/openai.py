@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from typing import Final
 
 from preflect.adapters.access import Access
@@ -204,6 +205,7 @@ async def open_chat(
                 meter=meter,
                 purse=purse,
                 rng=rng,
+                has_answered=partial(journal.has_any_of, name),
             )
             models[name] = OpenAIChat(endpoint, journal, urgency)
             stack.push_async_callback(models[name].close)

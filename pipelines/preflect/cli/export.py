@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from preflect.cli.out_path import fit_to_write
+from preflect.cli.out_path import folder_to_write
 from preflect.cli.output import AsJson, print_result
 from preflect.cli.runs import RunName
 from preflect.errors import InputError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def export(
     run: RunName,
-    to: Annotated[Path, typer.Option(callback=fit_to_write, help="The folder to write to.")],
+    to: Annotated[Path, typer.Option(callback=folder_to_write, help="The folder to write to.")],
     format_: Annotated[str, typer.Option("--format", help="Formats, separated by commas: trl.")] = "trl",
     as_json: AsJson = False,
 ) -> None:
@@ -43,7 +43,7 @@ def pairs(
     min_margin: Annotated[float, typer.Option(min=0, help="In units of what decides.")] = 0.0,
     to: Annotated[
         Path | None,
-        typer.Option(callback=fit_to_write, help="Where the pairs go; default RUN/pairs/<strategy>-<margin>."),
+        typer.Option(callback=folder_to_write, help="Where the pairs go; default RUN/pairs/<strategy>-<margin>."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from preflect.cli.out_path import fit_to_write
+from preflect.cli.out_path import file_to_write
 from preflect.cli.output import AsJson, Quiet, print_result
 from preflect.cli.progress import progress_shown
 from preflect.cli.score import dataset_spec
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def filter_rows(
     path: Annotated[str, typer.Argument(help="A .jsonl, .json, .csv or .parquet file, or hf://org/name.")],
     out: Annotated[
-        Path, typer.Option(callback=fit_to_write, help="For the rows kept: a .jsonl, .csv or .parquet file.")
+        Path, typer.Option(callback=file_to_write, help="For the rows kept: a .jsonl, .csv or .parquet file.")
     ],
     by: Annotated[
         Literal["cherry", "superfiltering", "superfiltering_d"],

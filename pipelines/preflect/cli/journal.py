@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from preflect.cli.out_path import fit_to_write
+from preflect.cli.out_path import file_to_write
 from preflect.cli.output import AsJson, print_result
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ Name = Annotated[str, typer.Argument(metavar="RUN|FILE", help="A run, or a journ
 
 def export(
     journal: Name,
-    to: Annotated[Path, typer.Option(callback=fit_to_write, help="The Parquet file to write.")],
+    to: Annotated[Path, typer.Option(callback=file_to_write, help="The Parquet file to write.")],
     as_json: AsJson = False,
 ) -> None:
     """Write all calls to one compressed file that can be shared, merged and replayed.

@@ -22,8 +22,12 @@ def print_result(document: Any, text: str, *, as_json: bool) -> None:
 
     Raises: RunError: stdout cannot be written.
     """
-    with suppress(BrokenPipeError):
+    try:
         write_out((_json(document) if as_json else text) + "\n")
+    except BrokenPipeError:
+        return
+    except RunError as error:
+        raise RunError(f"{error}; what was done is kept") from error
 
 
 def write_out(text: str) -> None:
@@ -36,7 +40,7 @@ def write_out(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
             raise
-        raise RunError(f"stdout cannot be written ({error.strerror}); what was done is kept") from error
+        raise RunError(f"stdout cannot be written ({error.strerror})") from error
 
 
 def _json(document: Any) -> str:

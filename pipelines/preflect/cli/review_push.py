@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from preflect.cli.out_path import fit_to_write
+from preflect.cli.out_path import file_to_write
 from preflect.cli.output import AsJson, print_result
 from preflect.cli.review_where import Home, KeyName, Url, Where
 from preflect.cli.runs import RunName
@@ -25,7 +25,7 @@ ToFile = Annotated[
     typer.Option(
         "--to",
         metavar="FILE",
-        callback=fit_to_write,
+        callback=file_to_write,
         help="A file of JSON lines instead of Argilla, for a tool of yours.",
     ),
 ]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from preflect.cli.out_path import fit_to_write
+from preflect.cli.out_path import folder_to_write
 from preflect.cli.output import AsJson, Quiet, print_result
 from preflect.cli.progress import progress_shown
 
@@ -39,7 +39,7 @@ Overrides = Annotated[
 ]
 RunPath = Annotated[
     Path | None,
-    typer.Option("--run", callback=fit_to_write, help="The run's folder; default data/runs/<name>-<time>."),
+    typer.Option("--run", callback=folder_to_write, help="The run's folder; default data/runs/<name>-<time>."),
 ]
 
 

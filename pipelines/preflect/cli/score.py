@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from preflect.cli.out_path import fit_to_write
+from preflect.cli.out_path import file_to_write
 from preflect.cli.output import AsJson, Quiet, print_result
 from preflect.cli.progress import progress_shown
 from preflect.cli.student_options import Columns, Dtype, KeyName, Limit, MaxLength, Template, Tokenizer
@@ -39,7 +40,7 @@ def score(
     limit: Limit = None,
     out: Annotated[
         Path | None,
-        typer.Option(callback=fit_to_write, help="A .jsonl, .csv or .parquet file; JSON lines on stdout without."),
+        typer.Option(callback=file_to_write, help="A .jsonl, .csv or .parquet file; JSON lines on stdout without."),
     ] = None,
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="See on a sample how fit each student is for this dataset.")
@@ -109,11 +110,13 @@ def _to_stdout(work: ScoreWork, *, as_json: bool) -> Callable[[], None]:
     from preflect.cli.scores_out import print_line, print_rows
     from preflect.cli.tally import text_of
 
-    if not as_json:
-        document = work.hand_over(print_line).document()
-        return lambda: print(text_of(document, None), file=sys.stderr)
-    with tempfile.TemporaryDirectory() as folder, work.kept(Path(folder) / "scores.jsonl") as (file, tally):
-        print_rows(tally.document(), file.read())
+    # Where the reader has gone (`| head`) there is nothing more to do.
+    with suppress(BrokenPipeError):
+        if not as_json:
+            document = work.hand_over(print_line).document()
+            return lambda: print(text_of(document, None), file=sys.stderr)
+        with tempfile.TemporaryDirectory() as folder, work.kept(Path(folder) / "scores.jsonl") as (file, tally):
+            print_rows(tally.document(), file.read())
     return lambda: None
 
 

@@ -156,6 +156,6 @@ def _check_apart(students: Sequence[Student]) -> None:
             name, revision, template = made_by
             raise InputError(
                 f"nothing tells the scores of two students apart: both are by {name!r} ({revision}, {template}); leave "
-                "one out, or serve it under another name (--served-model-name of vLLM and SGLang)"
+                "one out, or, behind a server, serve it under another name (--served-model-name)"
             )
         known.add(made_by)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from preflect.cli.out_path import fit_to_write
+from preflect.cli.out_path import file_to_write
 from preflect.cli.output import AsJson, print_result
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def sim(
         ),
     ] = None,
     truth: Annotated[
-        Path | None, typer.Option(callback=fit_to_write, help="Append the truth about every reply to this file.")
+        Path | None, typer.Option(callback=file_to_write, help="Append the truth about every reply to this file.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from preflect.cli.out_path import fit_to_write
+from preflect.cli.out_path import folder_to_write
 from preflect.cli.output import AsJson, print_result
 
 
@@ -15,7 +15,7 @@ def export(
     model: Annotated[str, typer.Argument(help="A folder, or a name on the Hugging Face Hub.")],
     to: Annotated[
         Path,
-        typer.Argument(metavar="DIR", callback=fit_to_write, help="The folder to write to: a new one or an empty one."),
+        typer.Argument(metavar="DIR", callback=folder_to_write, help="The folder to write to, new or empty."),
     ],
     revision: Annotated[str | None, typer.Option(help="The model's, on the Hub.")] = None,
     as_json: AsJson = False,

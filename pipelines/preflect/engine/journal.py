@@ -67,6 +67,10 @@ class Journal:
         row = self._reader.execute(_FIND, (key,)).fetchone()
         return call_of(row) if row else None
 
+    def has_any_of(self, model: str) -> bool:
+        """Whether this model of the recipe has ever answered."""
+        return self._reader.execute("SELECT 1 FROM calls WHERE model = ? LIMIT 1", (model,)).fetchone() is not None
+
     async def record(self, call: StoredCall) -> None:
         """Return when the call is durable. Raises: RunError when it could not be written."""
         loop = asyncio.get_running_loop()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -28,8 +28,7 @@ class Losses:
     def __init__(self, max_rejected: float) -> None:
         self._max_rejected = max_rejected
         self._finished = 0
-        self._lost = 0
-        self._last: Rejection | None = None
+        self._lost = _Lost()
 
     def add(self, sample: Sample | None, rejection: Rejection | None) -> None:
         """Count a sample. Raises: TooManyRejectionsError when the share is passed."""
@@ -37,20 +36,19 @@ class Losses:
         reason = _loss(sample, rejection)
         if reason is None:
             return
-        self._lost += 1
-        self._last = reason
-        if self._finished >= MIN_FINISHED_TO_JUDGE and self._lost > self._max_rejected * self._finished:
+        self._lost.add(reason)
+        if self._finished >= MIN_FINISHED_TO_JUDGE and self._lost.total > self._max_rejected * self._finished:
             raise self._too_many()
 
     def judge_all(self) -> None:
         """No sample comes any more. Raises: TooManyRejectionsError when the share is passed, however few there were."""
-        if self._lost > self._max_rejected * self._finished:
+        if self._lost.total > self._max_rejected * self._finished:
             raise self._too_many()
 
     def _too_many(self) -> TooManyRejectionsError:
-        assert self._last is not None
-        what = f"{self._lost} of {self._finished} samples were lost"
-        return _too_many(what, self._last, f"stage '{self._last.stage}', ", self._max_rejected)
+        usual = self._lost.usual()
+        what = f"{self._lost.total} of {self._finished} samples were lost"
+        return _too_many(what, usual, f"stage '{usual.stage}', ", self._max_rejected)
 
 
 class StageLosses:
@@ -64,8 +62,7 @@ class StageLosses:
         self._max_rejected = max_rejected
         self._calls = calls
         self._samples = Counter[str]()
-        self._lost = Counter[str]()
-        self._last: dict[str, Rejection] = {}
+        self._lost: defaultdict[str, _Lost] = defaultdict(_Lost)
 
     def add(self, stage: str, rejections: Iterable[Rejection]) -> None:
         """Count a sample that went on, with what the stage lost of it. Raises: TooManyRejectionsError."""
@@ -73,8 +70,8 @@ class StageLosses:
         lost = [rejection for rejection in rejections if rejection.cause in ("call", "reply")]
         if not lost:
             return
-        self._lost[stage] += len(lost)
-        self._last[stage] = lost[-1]
+        for rejection in lost:
+            self._lost[stage].add(rejection)
         if self._samples[stage] >= MIN_FINISHED_TO_JUDGE:
             self._judge(stage)
 
@@ -90,18 +87,38 @@ class StageLosses:
 
     def _judge(self, stage: str) -> None:
         lost, asked = self._lost[stage], self._calls.get(stage, 0) * self._samples[stage]
-        if asked and lost > self._max_rejected * asked:
-            raise _too_many(
-                f"stage '{stage}' lost {lost} of {asked} candidates", self._last[stage], "", self._max_rejected
-            )
+        if asked and lost.total > self._max_rejected * asked:
+            what = f"stage '{stage}' lost {lost.total} of {asked} candidates"
+            raise _too_many(what, lost.usual(), "", self._max_rejected)
 
 
-def _too_many(what: str, last: Rejection, where: str, max_rejected: float) -> TooManyRejectionsError:
-    lasting = last.cause == "reply" or last.reason in _REMEDIES
-    remedy = _REMEDIES.get(last.reason, "mend the cause in a new run" if lasting else _MEND_OR_ALLOW)
+class _Lost:
+    """How many were lost, and for what."""
+
+    def __init__(self) -> None:
+        self._reasons = Counter[str]()
+        self._last: dict[str, Rejection] = {}
+
+    @property
+    def total(self) -> int:
+        return self._reasons.total()
+
+    def add(self, rejection: Rejection) -> None:
+        self._reasons[rejection.reason] += 1
+        self._last[rejection.reason] = rejection
+
+    def usual(self) -> Rejection:
+        """The last one of the commonest reason: what a remedy helps most against."""
+        ((reason, _),) = self._reasons.most_common(1)
+        return self._last[reason]
+
+
+def _too_many(what: str, usual: Rejection, where: str, max_rejected: float) -> TooManyRejectionsError:
+    lasting = usual.cause == "reply" or usual.reason in _REMEDIES
+    remedy = _REMEDIES.get(usual.reason, "mend the cause in a new run" if lasting else _MEND_OR_ALLOW)
     return (LastingLossesError if lasting else TooManyRejectionsError)(
-        f"{what} to failed calls or unusable replies, more than limits.max_rejected = {max_rejected:g} allows; the "
-        f"last one: {where}{last.reason}: {last.detail[:300]}; {remedy}"
+        f"{what} to failed calls or unusable replies, more than limits.max_rejected = {max_rejected:g} allows; most "
+        f"often: {where}{usual.reason}: {usual.detail[:300]}; {remedy}"
     )
 
 

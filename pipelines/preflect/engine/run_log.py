@@ -6,6 +6,7 @@ import logging
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Final
 
 from preflect.engine.afterwards import afterwards
@@ -18,7 +19,7 @@ _LOGGER: Final = logging.getLogger("preflect")
 def logged(folder: RunFolder) -> Generator[None]:
     """Keep the log of one sitting while the block runs: on a terminal, warnings would break the progress display."""
     manifest = folder.manifest()
-    _write(folder, f"{manifest.name}: begun, engine {manifest.engine}, preflect {manifest.versions['preflect']}")
+    _write(folder, f"{manifest.name}: begun, engine {manifest.engine}, preflect {version('preflect')}")
     warnings = _Warnings(folder)
     _LOGGER.addHandler(warnings)
     with afterwards(lambda: _end(folder, warnings)):
@@ -43,5 +44,5 @@ class _Warnings(logging.Handler):
 
 def _write(folder: RunFolder, line: str) -> None:
     # On a full disk the run tells what is wrong itself.
-    with suppress(OSError), folder.log_path.open("a", encoding="utf-8") as log:
-        log.write(f"{datetime.now(UTC).isoformat(timespec='seconds')} {line}\n")
+    with suppress(OSError), folder.log_path.open("a", encoding="utf-8", errors="backslashreplace") as log:
+        log.write(f"{datetime.now(UTC).isoformat(timespec='seconds')} {' '.join(line.split())}\n")

@@ -48,7 +48,9 @@ def push(
     Raises: InputError, MissingPartError: nothing was laid out.
     """
     with alone(folder) as files:
-        queue = files.queue() or ReviewQueue(run=_run_id(files.run), options=_options(files, overrides))
+        queue = files.queue() or ReviewQueue(options=_options(files, overrides))
+        # One that was made by an older version says no more whose it is than a new one.
+        queue = queue if queue.run else queue.evolve(run=_run_id(files.run))
         if overrides and queue.rounds:
             options = _options(files, overrides)
             if not more:
@@ -83,7 +85,7 @@ def push_for_adjudication(folder: RunFolder, desk: DeskSpec, *, leave_answers: b
 
 
 def _run_id(run: RunFolder) -> str:
-    """The same for a queue that is made anew, and another for a copy of the run, whose queue is its own."""
+    """The same for a queue that is made anew, and another for a copy of the run that has no queue yet."""
     return content_id([str(run.path.resolve()), run.manifest().started_at])
 
 
@@ -137,7 +139,7 @@ def lay_out(
     options = queue.options if name == "review" else queue.options.evolve(overlap=1)
     form = form_of(options, f"{files.run.manifest().name}-{name}", queue.run)
     items = items_of(files, queue, name)
-    if options.similar:
+    if options.similar and desk.kind == "argilla":
         items = _with_vectors(items)
     check_apart({**files.desks(), name: desk})
     if not leave_answers:
@@ -175,7 +177,7 @@ def _check_all_is_pulled(files: ReviewFolder, queue: ReviewQueue, name: DeskName
     except NoQueueError:
         return
     except (InputError, MissingPartError) as error:
-        if known and known <= _items_at(desk):  # an Argilla that has moved
+        if _may_have_moved(was, desk) and known and known <= _items_at(desk):
             return
         raise InputError(
             f"{place_of(was)}, where the queue is until now, cannot be asked for what was not pulled: {error}; or "
@@ -186,6 +188,13 @@ def _check_all_is_pulled(files: ReviewFolder, queue: ReviewQueue, name: DeskName
             f"{place_of(was)}, where the queue is until now, has {left:,} answers that were not pulled; fetch them "
             f"before it moves: `preflect review pull {files.run.path}`; or add --leave-answers"
         )
+
+
+def _may_have_moved(was: DeskSpec, desk: DeskSpec) -> bool:
+    """Whether one Argilla may be at both addresses, with all that people said in it."""
+    if was.kind != "argilla" or desk.kind != "argilla":
+        return False
+    return (was.workspace, was.dataset) == (desk.workspace, desk.dataset)
 
 
 def _items_at(desk: DeskSpec) -> set[str]:

@@ -1,7 +1,7 @@
 """The records that a search finds: where they come from, and one page of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from argilla_server.enums import SortOrder
 from argilla_server.errors.future import UnprocessableEntityError
@@ -13,7 +13,7 @@ from sqlite_search.sorting import order_by
 from sqlite_search.text_query import Match, parsed
 
 NOTHING = Clause("FALSE")
-ALONE = Clause("")
+NONE = Clause("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,8 @@ class Hits:
     source: Clause
     row: str = "records.rowid"
     score: str | None = None
+    dear: bool = False
+    """Whether to find them takes more than to write all of them down."""
 
     def rows(self) -> Clause:
         return Clause(f"SELECT {self.row}") + self.source
@@ -34,7 +36,7 @@ class Hits:
         columns = joined(", ", [Clause(f"{self.row} AS row"), *score, *named])
         order = order_by([direction for _, direction in keys])
         # To count and to page in two scans takes less than to write all hits down, unless a scan is dear.
-        dear = any(part in f"{columns.sql} {self.source.sql}" for part in ("json_", "unwanted"))
+        dear = self.dear or "json_" in f"{columns.sql} {self.source.sql}"
         once = "MATERIALIZED" if dear else "NOT MATERIALIZED"
         return (
             Clause(f"WITH hits AS {once} (SELECT")
@@ -66,14 +68,14 @@ def hits(dataset: Dataset, query: TextQuery | str | None, filtered: Clause | Non
         # A join finds a record among the unwanted ones in half the time that NOT IN takes.
         listed = Clause(f"LEFT JOIN (WITH listed AS MATERIALIZED (SELECT rowid AS number FROM {index} WHERE") + found
         unwanted = listed + Clause(") SELECT number FROM listed) AS unwanted ON number = records.rowid")
-        return _scan(dataset, [Clause("number IS NULL"), *conditions], beside=unwanted)
+        return replace(_scan(dataset, [Clause("number IS NULL"), *conditions], beside=unwanted), dear=True)
     # CROSS JOIN: the text first. SQLite would rather look every record up in the index of texts.
     join = f" CROSS JOIN records ON records.rowid = {index}.rowid" if conditions or by_record else ""
     where = Clause(f"FROM {index}{join} WHERE") + all_of([found, *conditions])
     return Hits(where, f"{index}.rowid", f"-{index}.rank")
 
 
-def _scan(dataset: Dataset, conditions: list[Clause], *, beside: Clause = ALONE) -> Hits:
+def _scan(dataset: Dataset, conditions: list[Clause], *, beside: Clause = NONE) -> Hits:
     own = Clause("dataset_id = ?", (dataset.id.hex,))
     records = Clause(f"FROM records INDEXED BY {RECORDS_INDEX}") + beside
     return Hits(records + Clause("WHERE") + all_of([own, *conditions]))
