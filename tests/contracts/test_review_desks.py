@@ -25,7 +25,7 @@ from preflect.review.form import form_of
 from preflect.schemas import ArgillaDeskSpec, ReviewStage
 
 Values = Mapping[str, JsonValue]
-FORMS = {kind: form_of(ReviewStage(kind=kind, gold=0, overlap=2), "q") for kind in ("preference", "sft", "rft")}
+FORMS = {kind: form_of(ReviewStage(kind=kind, gold=0, overlap=2), "q", "r1") for kind in ("preference", "sft", "rft")}
 ZOE = '{"id": "0", "answers": [{"reviewer": "zoe", "better": "a"}]}'
 HOSTILE = "<script>alert(1)</script> **bold** 日本語 \N{ZERO WIDTH JOINER}\n\n| a | b |\n|---|---|\n| 1 | 2 |"
 
