@@ -35,8 +35,9 @@ class ArgillaDesk:
             found = session.dataset() or session.new_dataset(form)
             known = {record["external_id"]: record["fields"] for record in session.records(found.id)}
             self._refuse_others(known, items)
-            self._refuse_another_run(session.owner(found.id), form, known, items)
-            session.ask(found.id, form)
+            told = session.told(found.id)
+            self._refuse_another_run(told, form, known, items)
+            session.ask(told, form)
             agreed(known)
             new = [item for item in items if item.id not in known]
             session.take_vectors(found.id, {len(item.vector) for item in new if item.vector})
@@ -68,10 +69,11 @@ class ArgillaDesk:
                 )
 
     def _refuse_another_run(
-        self, owner: str | None, form: ReviewForm, known: Collection[str], items: Sequence[ReviewItem]
+        self, told: Mapping[str, Any], form: ReviewForm, known: Collection[str], items: Sequence[ReviewItem]
     ) -> None:
         """One that does not say whose it is, of an older version or another tool's, is told by what is in it."""
-        is_ours = {*known} <= {item.id for item in items} if owner is None else owner == form.run
+        owner: str = told["metadata"].get("run", "")
+        is_ours = owner == form.run if owner else {*known} <= {item.id for item in items}
         if not is_ours:
             raise InputError(
                 f"{self._place} is another run's queue; push to another dataset with --dataset NAME, or delete that "
@@ -151,21 +153,19 @@ class _Session:
         )
         return made.create()
 
-    def owner(self, dataset_id: object) -> str | None:
-        """The run whose items it has; None where it does not say."""
-        metadata: dict[str, Any] = self._ask("GET", f"/datasets/{dataset_id}").get("metadata") or {}
-        return metadata.get("run") or None
-
-    def ask(self, dataset_id: object, form: ReviewForm) -> None:
-        """It is this run's, and so many people complete a record from now on, those that were answered before too."""
+    def told(self, dataset_id: object) -> dict[str, Any]:
+        """The dataset as the API has it."""
         told = self._ask("GET", f"/datasets/{dataset_id}")
-        metadata: dict[str, Any] = told.get("metadata") or {}
+        return {**told, "metadata": told["metadata"] or {}}
+
+    def ask(self, told: Mapping[str, Any], form: ReviewForm) -> None:
+        """It is this run's, and so many people complete a record from now on, those that were answered before too."""
         wanted: dict[str, dict[str, Any]] = {
             "distribution": {"strategy": "overlap", "min_submitted": form.overlap},
-            "metadata": {**metadata, "run": form.run},
+            "metadata": {**told["metadata"], "run": form.run},
         }
-        if changes := {name: value for name, value in wanted.items() if told.get(name) != value}:
-            self._ask("PATCH", f"/datasets/{dataset_id}", json=changes)
+        if changes := {name: value for name, value in wanted.items() if told[name] != value}:
+            self._ask("PATCH", f"/datasets/{told['id']}", json=changes)
 
     def take_vectors(self, dataset_id: object, widths: Iterable[int]) -> None:
         """Have the dataset take vectors of these widths, of which there is one at most."""

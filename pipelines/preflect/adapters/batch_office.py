@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
 import httpx2
@@ -26,7 +27,6 @@ T = TypeVar("T")
 
 _LOG: Final = logging.getLogger(__name__)
 _ENDED: Final = frozenset({"completed", "failed", "expired", "cancelled"})
-_NOT_FOUND: Final = 404
 _FAULTS: Final = (openai.OpenAIError, httpx2.HTTPError)
 """What a request ends with; the second kind while a file comes in."""
 
@@ -125,9 +125,9 @@ class BatchOffice:
         words = self.without_key(str(error))
         if isinstance(error, openai.APIStatusError):
             said = without_key(error.response.content, self._client.api_key)
+            has_no_batches = error.status_code == HTTPStatus.NOT_FOUND
             try:
-                # A 404 here says that there is no Batch API.
-                self._access.check(read_refusal(error.status_code, said), answered=error.status_code == _NOT_FOUND)
+                self._access.check(read_refusal(error.status_code, said), answered=has_no_batches)
             except AccessDeniedError as denied:
                 raise denied from None  # the client's own words may quote the key
             passes = error.status_code in RETRIED_STATUS

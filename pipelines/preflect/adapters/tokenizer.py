@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final, Protocol, cast
 
+from preflect.adapters.bare_tokenizer import uncut
 from preflect.errors import InputError, MissingPartError, UnscorableError
 from preflect.schemas import Conversation, Message
 
@@ -121,12 +122,9 @@ def load_known_ids(model: str, revision: str | None) -> int | None:
 
 
 def _core_of(tokenizer: LibraryTokenizer) -> Any | None:
-    """The `tokenizers.Tokenizer` in it, which cuts and pads nothing from now on; None where it is written in Python."""
+    """The `tokenizers.Tokenizer` in one of `transformers`; None where it is written in Python."""
     core = cast("Any", getattr(tokenizer, "backend_tokenizer", None))
-    if core:
-        core.no_truncation()
-        core.no_padding()
-    return core
+    return uncut(core) if core else None
 
 
 def _turn(message: Message) -> dict[str, Any]:

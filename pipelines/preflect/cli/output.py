@@ -30,11 +30,12 @@ def print_result(document: Any, text: str, *, as_json: bool) -> None:
         raise RunError(f"{error}; what was done is kept") from error
 
 
-def write_out(text: str) -> None:
-    """Write to stdout, at once. Raises: BrokenPipeError: its reader has gone; RunError: it cannot be written."""
+def write_out(text: str, *, at_once: bool = True) -> None:
+    """Write to stdout. Raises: BrokenPipeError: its reader has gone; RunError: it cannot be written."""
     try:
         sys.stdout.write(text)
-        sys.stdout.flush()
+        if at_once:
+            sys.stdout.flush()
     except OSError as error:
         # Python would try once more at its end, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -113,7 +113,7 @@ def print_rows(summary: dict[str, Any], rows: Iterable[PairScores]) -> None:
     head = json.dumps({"summary": summary, "rows": []}, ensure_ascii=False, indent=2)
     write_out(head.removesuffix("]\n}"))
     for number, row in enumerate(rows):
-        write_out(f"{',' if number else ''}\n    {_json(row)}")
+        write_out(f"{',' if number else ''}\n    {_json(row)}", at_once=False)
     write_out("\n  ]\n}\n")
 
 
