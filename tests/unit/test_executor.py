@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
@@ -253,3 +254,16 @@ def test_a_slow_reader_holds_the_executor_back() -> None:
         next(outcomes)
         time.sleep(0.3)
         assert len(stage.seen) < 300
+
+
+def test_garbage_is_looked_for_seldom_while_samples_stream_and_as_before_afterwards() -> None:
+    before = gc.get_threshold()
+    meanwhile: list[int] = []
+
+    def pause(_: int) -> float:
+        meanwhile.append(gc.get_threshold()[0])
+        return 0.0
+
+    run_all(executor(Sleep(pause=pause)), 3)
+    assert min(meanwhile) > 10 * before[0]
+    assert gc.get_threshold() == before

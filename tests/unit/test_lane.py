@@ -1,10 +1,12 @@
-"""Whoever gives a request up before it goes out: it doesn't go, and its place is free."""
+"""A lane by itself: whose turn it is, and when it looks again."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 import time
+
+from uvloop import new_event_loop
 
 from preflect.engine.gate import RunGate
 from preflect.engine.meter import Meter
@@ -38,3 +40,23 @@ async def test_a_request_that_is_given_up_at_its_turn_is_not_sent() -> None:
         await asyncio.wait_for(waiting, 1.0)
     assert sent == ["waiting"]
     assert (line.in_flight, limit.in_flight) == (0, 0)
+
+
+def test_requests_follow_each_other_at_a_pace_finer_than_the_clock_of_the_loop() -> None:
+    async def ask(count: int) -> int:
+        meter = Meter(None)
+        meter.expect((), ("teacher",))
+        often = Pace(400_000, None, time.monotonic)  # waits of 0.15 ms: uvloop's timers count whole milliseconds
+        lane = Lane(AdaptiveLimit(8, time.monotonic), often, RunGate(), meter, random.Random(0), clock=time.monotonic)
+        line = Line("teacher", 8, Pace(None, None, time.monotonic))
+        lane.add(line)
+
+        async def send() -> HttpReply:
+            return HttpReply(200, {}, b"", 0.0)
+
+        async with lane.open(), asyncio.timeout(20):
+            replies = await asyncio.gather(*(lane.post(line, Ticket(send, 0, 1)) for _ in range(count)))
+        return len(replies)
+
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        assert runner.run(ask(4_000)) == 4_000

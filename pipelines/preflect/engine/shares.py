@@ -6,7 +6,6 @@ blocks of its own and writes them; Python computes on one core at a time, and a 
 
 from __future__ import annotations
 
-import gc
 import os
 import subprocess
 import sys
@@ -31,8 +30,6 @@ from preflect.schemas import ChatModelSpec, PpmStudent
 FEWEST: Final = 2048
 """Samples that are worth a process of their own: it takes a second to start."""
 POLL_S: Final = 0.1
-GARBAGE: Final = 100_000
-"""New objects after which circles are looked for: samples make none, and Python's 700 take a twelfth of the time."""
 
 
 def count_shares(sitting: Sitting, phase: Phase) -> int:
@@ -41,10 +38,11 @@ def count_shares(sitting: Sitting, phase: Phase) -> int:
     models = [recipe.models[name] for place in stages for name in recipe.stages[place].model_names]
     if not stages or sitting.plan.replay is None or not all(isinstance(m, ChatModelSpec | PpmStudent) for m in models):
         return 1
-    return min(_cores(), rows_into(sitting, phase) // FEWEST)
+    return min(count_cores(), rows_into(sitting, phase) // FEWEST)
 
 
-def _cores() -> int:
+def count_cores() -> int:
+    """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
@@ -78,7 +76,6 @@ def _follow(processes: Sequence[subprocess.Popen[bytes]], files: LiveFiles, sitt
 def main(arguments: Sequence[str]) -> None:
     """Run path, phase number, the plan's entry, shares and which of them, as `write_in_shares` gives them."""
     threading.Thread(target=end_with_parent, daemon=True).start()
-    gc.set_threshold(GARBAGE)
     run_path, phase_number, entry, shares, number = arguments
     folder = RunFolder(Path(run_path))
     files = LiveFiles(folder.live_path)

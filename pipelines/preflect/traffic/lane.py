@@ -143,7 +143,8 @@ class Lane:
         self._paused_until = 0.0
         self._episodes_in_row = 0
         self._shown = 0
-        self._wake: asyncio.TimerHandle | None = None
+        self._wake: asyncio.Handle | None = None
+        self._wake_at = 0.0
         self._at_work: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
@@ -274,12 +275,13 @@ class Lane:
 
     def _look_again(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
-        at = loop.time() + seconds
-        if seconds == float("inf") or (self._wake and loop.time() < self._wake.when() <= at):
+        now = loop.time()
+        at = now + seconds
+        if seconds == float("inf") or (self._wake and now < self._wake_at <= at):
             return
         if self._wake:
             self._wake.cancel()
-        self._wake = loop.call_at(at, self._woken)
+        self._wake, self._wake_at = loop.call_at(at, self._woken), at
 
     def _woken(self) -> None:
         self._wake = None
