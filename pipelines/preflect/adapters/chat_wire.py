@@ -81,6 +81,9 @@ class _Details(BaseModel):
     reasoning_tokens: _Count = None
 
 
+_UNTOLD: Final = _Details()
+
+
 class _Usage(BaseModel):
     prompt_tokens: _Tokens
     completion_tokens: _Tokens
@@ -94,7 +97,7 @@ class _Usage(BaseModel):
 
     def counted(self) -> Usage:
         """Parts are never more than their whole; xAI and Gemini count thoughts in the total alone, and bill them."""
-        read, wrote = self.prompt_tokens_details or _Details(), self.completion_tokens_details or _Details()
+        read, wrote = self.prompt_tokens_details or _UNTOLD, self.completion_tokens_details or _UNTOLD
         cached = min(read.cached_tokens or self.prompt_cache_hit_tokens or 0, self.prompt_tokens)
         written = min(read.cache_write_tokens or 0, self.prompt_tokens - cached)
         completion = max(self.completion_tokens, (self.total_tokens or 0) - self.prompt_tokens)

@@ -42,9 +42,9 @@ class Many:
     item: Shape
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Fields:
-    """A record."""
+    """A record; there is one of each, made by `fields_of`."""
 
     by_name: dict[str, Shape]
 
@@ -137,8 +137,15 @@ def _series(shape: Shape, values: Sequence[Any]) -> pl.Series:
 def _lists(item: Shape, values: Sequence[Sequence[Any]]) -> pl.Series:
     # Polars itself takes lists apart, and puts none together but by grouping, which takes ten times as long.
     ends = pl.Series(accumulate(map(len, values), initial=0), dtype=pl.Int64)
-    flat = _series(item, list(chain.from_iterable(values)))
+    items = list(chain.from_iterable(values))
+    flat = _series(item, items) if items else _no_items(item)
     return pl.Series(list_array(Array.from_arrow(ends), Array.from_arrow(flat)))
+
+
+@cache
+def _no_items(item: Shape) -> pl.Series:
+    # Most lists of most samples are empty, and it takes long to make nothing of a record field by field.
+    return _series(item, [])
 
 
 def _structs(by_name: dict[str, Shape], values: Sequence[Any]) -> pl.Series:
