@@ -163,14 +163,20 @@ def _beside(folder: Path) -> Path:
     return fresh
 
 
+WriteBlock = Callable[[int, list[Outcome]], None]
+"""Writes a whole block, given its number."""
+
+
 class BlockWriter:
     """Collects outcomes into blocks; leaving the `with` block early keeps unfinished blocks as partial ones.
 
-    Args: may_be_empty is False for one of several writers, of whom each has blocks of its own.
+    Args: write writes the whole ones, by default the dataset itself; may_be_empty is False for one of several writers,
+    of whom each has blocks of its own.
     """
 
-    def __init__(self, dataset: Dataset, *, may_be_empty: bool = True) -> None:
+    def __init__(self, dataset: Dataset, write: WriteBlock | None = None, *, may_be_empty: bool = True) -> None:
         self._dataset = dataset
+        self._write = write or dataset.write
         self._may_be_empty = may_be_empty
         self._open: dict[int, list[Outcome]] = {}
         self.written = 0
@@ -181,7 +187,7 @@ class BlockWriter:
         waiting = self._open.setdefault(block, [])
         waiting.append(outcome)
         if len(waiting) == BLOCK:
-            self._dataset.write(block, self._open.pop(block))
+            self._write(block, self._open.pop(block))
             self.written += BLOCK
 
     def finish(self) -> None:
@@ -189,7 +195,7 @@ class BlockWriter:
         if self._may_be_empty and not self._open and not self.written and not self._dataset.has(0):
             self._open[0] = []
         for block, outcomes in self._open.items():
-            self._dataset.write(block, outcomes)
+            self._write(block, outcomes)
             self.written += len(outcomes)
         self._open = {}
 

@@ -101,8 +101,11 @@ def _is_locked(path: Path) -> bool:
 
 
 @contextmanager
-def shared_use(live: Path) -> Generator[None]:
-    """Hold the run as a worker of the sitting that owns it."""
+def shared_use(live: Path) -> Generator[int]:
+    """Hold the run as a worker of the sitting that owns it.
+
+    Yields: the open file that holds it, for as long as any program has it open that it's handed to.
+    """
     with (live / "workers").open("a+") as file:
         fcntl.flock(file, fcntl.LOCK_SH)
-        yield
+        yield file.fileno()

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, 
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 
-from preflect.engine.dataset import BLOCK, BlockWriter, Dataset
+from preflect.engine.dataset import BLOCK, BlockWriter, Dataset, WriteBlock
 from preflect.engine.executor import Executor, Outcome, ticking
 from preflect.engine.losses import StageLosses, Watched
 from preflect.engine.meter import Meter
@@ -44,9 +44,12 @@ def stream_phase(sitting: Sitting, phase: Phase) -> Generator[Iterator[Outcome]]
             yield _merged(outcomes, done)
 
 
-def write_stream(sitting: Sitting, phase: Phase) -> None:
-    """Run the phase's per-sample stages and write what they leave. Raises: StoppedError, RunError."""
-    writer = BlockWriter(sitting.streamed(phase), may_be_empty=sitting.share.of == 1)
+def write_stream(sitting: Sitting, phase: Phase, write: WriteBlock | None = None) -> None:
+    """Run the phase's per-sample stages and write what they leave. Raises: StoppedError, RunError.
+
+    Args: write takes a whole block to be written elsewhere.
+    """
+    writer = BlockWriter(sitting.streamed(phase), write, may_be_empty=sitting.share.of == 1)
     with stream_phase(sitting, phase) as outcomes, writer:
         for outcome in outcomes:
             writer.add(outcome)

@@ -41,9 +41,11 @@ class RunFolder:
         self.truth_path = path / "sim" / "truth.jsonl"
         self.log_path = path / "run.log"
         self.live_path = path / ".live"
-        """Only while a run is under way: lock, progress, requests to stop."""
+        """Only while a run is under way: lock, progress, requests to stop, what is on its way to the end."""
         self.digests_path = self.live_path / "digests"
         """What the end of the run needs of the samples that this sitting has written."""
+        self.waiting_blocks_path = self.live_path / "blocks"
+        """Finished samples on their way to who writes them."""
 
     def phase(
         self, number: int, *, closed: bool, last: bool, on_block: Callable[[str, Sequence[Sample]], None] | None = None
