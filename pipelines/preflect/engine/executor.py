@@ -98,8 +98,8 @@ class Executor:
         early stops the work.
         """
         exchange = _Exchange()
-        with _collecting_seldom(), ThreadPoolExecutor(1, thread_name_prefix="preflect-executor") as thread:
-            work = thread.submit(_on_uvloop, self._main(iter(samples), exchange))
+        with collecting_seldom(), ThreadPoolExecutor(1, thread_name_prefix="preflect-executor") as thread:
+            work = thread.submit(on_uvloop, self._main(iter(samples), exchange))
             try:
                 yield self._outcomes(exchange, work)
             finally:
@@ -163,13 +163,15 @@ class Executor:
         return Dropped(result, sample) if isinstance(result, Rejection) else result
 
 
-def _on_uvloop(work: Coroutine[None, None, None]) -> None:
+def on_uvloop(work: Coroutine[None, None, None]) -> None:
+    """Run it in an event loop that takes less CPU than asyncio's own."""
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(work)
 
 
 @contextmanager
-def _collecting_seldom() -> Generator[None]:
+def collecting_seldom() -> Generator[None]:
+    """Look for garbage after `GARBAGE` objects while the block runs, and then as before."""
     before = gc.get_threshold()
     if 0 < before[0] < GARBAGE:  # 0 is never
         gc.set_threshold(GARBAGE, *before[1:])

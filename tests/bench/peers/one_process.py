@@ -1,4 +1,4 @@
-"""The chat adapter with its journal, budget, gate and meter, and nothing else of preflect, in one process."""
+"""The chat adapter with its journal, budget, gate and meter, run as the executor runs it, and nothing else."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from task import MAX_TOKENS, Task, given, timed
 
 from preflect.adapters.openai import open_chat
 from preflect.engine.budget import Budget
+from preflect.engine.executor import collecting_seldom, on_uvloop
 from preflect.engine.gate import RunGate
 from preflect.engine.journal import Journal, open_journal
 from preflect.engine.meter import Meter
@@ -52,5 +53,5 @@ async def main(task: Task, journal: Journal) -> None:
 
 
 if __name__ == "__main__":
-    with open_journal(Path("journal.sqlite")) as opened:
-        asyncio.run(main(given(), opened))
+    with open_journal(Path("journal.sqlite")) as opened, collecting_seldom():
+        on_uvloop(main(given(), opened))

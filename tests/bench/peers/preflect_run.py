@@ -11,8 +11,8 @@ from preflect.cli import main
 
 if __name__ == "__main__":
     recipe, folder = sys.argv[1:]
-    for name in ("preflect.engine", "preflect.recipes"):
-        import_module(name)  # else the command line would, once it runs
+    for name in ("preflect.engine", "preflect.recipes", "preflect.recipes.stages"):
+        import_module(name)  # else the command line would, once it runs, and the first phase its client
     with timed():
         code = main(["run", recipe, "--run", folder, "--quiet"])
     sys.exit(code)
