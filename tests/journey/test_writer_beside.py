@@ -151,7 +151,7 @@ class Breaks:
             raise self._error
 
 
-@pytest.mark.parametrize("error", [StoppedError("enough"), KeyboardInterrupt()])
+@pytest.mark.parametrize("error", [StoppedError("enough"), RuntimeError("a fault of ours")])
 def test_whatever_ends_the_stream_ends_the_writer_and_is_what_is_told(
     error: BaseException, tmp_path: Path, recipe: Path, whole: dict[str, str]
 ) -> None:
