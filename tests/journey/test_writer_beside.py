@@ -137,7 +137,7 @@ def test_a_block_that_cannot_be_written_ends_the_run_with_the_reason(
 
 
 class Breaks:
-    """Carries the stream beside a writer, and breaks off in the middle."""
+    """Carries the stream beside a writer, and breaks off when that has been given all."""
 
     def __init__(self, error: BaseException) -> None:
         self._error = error

@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 
-from uvloop import new_event_loop
+import uvloop
 
 from preflect.engine.gate import RunGate
 from preflect.engine.meter import Meter
@@ -58,5 +58,4 @@ def test_requests_follow_each_other_at_a_pace_finer_than_the_clock_of_the_loop()
             replies = await asyncio.gather(*(lane.post(line, Ticket(send, 0, 1)) for _ in range(count)))
         return len(replies)
 
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        assert runner.run(ask(4_000)) == 4_000
+    assert uvloop.run(ask(4_000)) == 4_000

@@ -123,15 +123,11 @@ def main(arguments: Sequence[str]) -> None:
             dataset.write(int(line), _OUTCOMES.validate_json(waiting.read_bytes()))
             waiting.unlink()
     except PreflectError as error:
-        sys.exit(_tell(str(error)))
+        print(error, flush=True)  # noqa: T201  (to the run's own program)
+        sys.exit(1)
     except Exception as error:
-        _tell(f"the samples cannot be written: {type(error).__name__}: {error}")
+        print(f"the samples cannot be written: {type(error).__name__}: {error}", flush=True)  # noqa: T201  (the same)
         raise
-
-
-def _tell(words: str) -> int:
-    print(words, flush=True)  # noqa: T201  (to the run's own program)
-    return 1
 
 
 if __name__ == "__main__":

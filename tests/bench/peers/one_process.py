@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import uvloop
 from task import MAX_TOKENS, Task, given, timed
 
 from preflect.adapters.openai import open_chat
 from preflect.engine.budget import Budget
-from preflect.engine.executor import collecting_seldom, on_uvloop
+from preflect.engine.executor import collecting_seldom
 from preflect.engine.gate import RunGate
 from preflect.engine.journal import Journal, open_journal
 from preflect.engine.meter import Meter
@@ -54,4 +55,4 @@ async def main(task: Task, journal: Journal) -> None:
 
 if __name__ == "__main__":
     with open_journal(Path("journal.sqlite")) as opened, collecting_seldom():
-        on_uvloop(main(given(), opened))
+        uvloop.run(main(given(), opened))
