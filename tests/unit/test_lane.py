@@ -11,7 +11,8 @@ import uvloop
 from preflect.engine.gate import RunGate
 from preflect.engine.meter import Meter
 from preflect.traffic.adaptive_limit import AdaptiveLimit
-from preflect.traffic.lane import HttpReply, Lane, Line, Ticket
+from preflect.traffic.http_reply import HttpReply
+from preflect.traffic.lane import Lane, Line, Ticket
 from preflect.traffic.pace import Pace
 
 

@@ -13,7 +13,8 @@ from typing import Any
 from preflect.engine.gate import RunGate
 from preflect.engine.meter import Meter
 from preflect.traffic.adaptive_limit import AdaptiveLimit
-from preflect.traffic.lane import HttpReply, Lane, Line, Ticket
+from preflect.traffic.http_reply import HttpReply
+from preflect.traffic.lane import Lane, Line, Ticket
 from preflect.traffic.pace import Pace
 
 Accepts = Callable[[float, int], bool]

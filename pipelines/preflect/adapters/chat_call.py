@@ -14,15 +14,16 @@ import orjson
 
 from preflect.adapters.access import Access
 from preflect.adapters.chat_wire import BadBodyError, Completion, read_completion, reply_style, request_body
-from preflect.adapters.http_post import HttpPost
 from preflect.adapters.journalled import BYTES_PER_TOKEN
+from preflect.adapters.post_beside import PostBeside
 from preflect.adapters.refusals import NOT_ACCEPTED, Refusal, ignored_options, read_refusal, refused_options
 from preflect.errors import CallError, RefusedCallError
 from preflect.ports import CallMeter, ChatRequest, Gate, Hold, Purse
 from preflect.prompts import format_directions
 from preflect.schemas import ChatModelSpec, Sampling
 from preflect.scoring.cost import cost_usd, most_usd
-from preflect.traffic.lane import OK, HttpReply, Lane, Line, Ticket, backoff_s
+from preflect.traffic.http_reply import HttpReply
+from preflect.traffic.lane import OK, Lane, Line, Ticket, backoff_s
 from preflect.traffic.latencies import Latencies
 from preflect.traffic.told import throttle_pause_s, wants_money
 
@@ -42,7 +43,7 @@ class Endpoint:
     spec: ChatModelSpec
     served_model: str
     access: Access
-    post: HttpPost
+    post: PostBeside
     lane: Lane
     line: Line
     gate: Gate

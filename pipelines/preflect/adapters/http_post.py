@@ -19,7 +19,7 @@ import certifi
 
 from preflect.adapters.environment import proxy_for
 from preflect.adapters.key_hiding import without_key
-from preflect.traffic.lane import HttpReply
+from preflect.traffic.http_reply import HttpReply
 
 _HEADERS: Final = {"Accept": "application/json", "Content-Type": "application/json", "User-Agent": "preflect"}
 

@@ -17,7 +17,8 @@ from preflect.adapters.logprob_wire import BadLogprobsError, Way
 from preflect.adapters.refusals import read_refusal
 from preflect.errors import RunError
 from preflect.scoring.spans import Pass
-from preflect.traffic.lane import OK, HttpReply, backoff_s
+from preflect.traffic.http_reply import HttpReply
+from preflect.traffic.lane import OK, backoff_s
 from preflect.traffic.told import throttle_pause_s, wants_money
 
 

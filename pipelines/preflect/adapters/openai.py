@@ -12,8 +12,8 @@ from typing import Final
 
 from preflect.adapters.access import Access
 from preflect.adapters.chat_call import Answered, ChatCall, Endpoint
-from preflect.adapters.http_post import open_post
 from preflect.adapters.journalled import identified, reply_of, stored
+from preflect.adapters.post_beside import open_post_beside
 from preflect.errors import CallError, PreflectError
 from preflect.ports import CallMeter, CallStore, ChatReply, ChatRequest, Gate, Purse, StoredCall
 from preflect.schemas import ChatModelSpec, Sampling, SharedLimit
@@ -191,7 +191,7 @@ async def open_chat(
         models: dict[str, OpenAIChat] = {}
         for name, spec in specs.items():
             base_url, key, served_model = addresses[name]
-            post = await stack.enter_async_context(open_post(base_url.rstrip("/") + "/chat/completions", key))
+            post = await stack.enter_async_context(open_post_beside(base_url.rstrip("/") + "/chat/completions", key))
             line = Line(name, spec.concurrency, Pace(spec.rpm, spec.tpm, time.monotonic))
             endpoint = Endpoint(
                 name=name,

@@ -6,7 +6,6 @@ blocks of its own and writes them; Python computes on one core at a time, and a 
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Final
 
+from preflect.cores import count_cores
 from preflect.engine.live_files import LiveFiles, end_with_parent
 from preflect.engine.lock import shared_use
 from preflect.engine.phase_work import rows_into, write_stream
@@ -39,11 +39,6 @@ def count_shares(sitting: Sitting, phase: Phase) -> int:
     if not stages or sitting.plan.replay is None or not all(isinstance(m, ChatModelSpec | PpmStudent) for m in models):
         return 1
     return min(count_cores(), rows_into(sitting, phase) // FEWEST)
-
-
-def count_cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def write_in_shares(sitting: Sitting, phase: Phase, shares: int) -> None:

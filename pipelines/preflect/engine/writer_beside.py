@@ -17,13 +17,13 @@ from typing import Final, Self
 
 from pydantic import TypeAdapter
 
+from preflect.cores import count_cores
 from preflect.engine.dataset import BLOCK
 from preflect.engine.executor import Outcome
 from preflect.engine.lock import shared_use
 from preflect.engine.phase_work import rows_into, write_stream
 from preflect.engine.plan import Phase, Plan
 from preflect.engine.run_folder import RunFolder
-from preflect.engine.shares import count_cores
 from preflect.engine.sitting import Sitting
 from preflect.errors import PreflectError, RunError, StoppedError
 

@@ -6,7 +6,7 @@ import asyncio
 import heapq
 import itertools
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -14,6 +14,7 @@ from typing import Final
 from preflect.errors import StoppedError
 from preflect.ports import CallMeter, Gate
 from preflect.traffic.adaptive_limit import AdaptiveLimit, Sent
+from preflect.traffic.http_reply import HttpReply
 from preflect.traffic.pace import Pace
 from preflect.traffic.told import TOO_MANY_REQUESTS, exhausted_s, throttle_pause_s
 
@@ -30,20 +31,6 @@ _ranks: Final = itertools.count()
 def backoff_s(attempt: int, rng: random.Random) -> float:
     """Seconds to wait after this attempt, from 1: at random up to a bound that doubles ("full jitter")."""
     return rng.uniform(0, min(LONGEST_BACKOFF_S, 0.25 * 2.0 ** min(attempt, 10)))
-
-
-@dataclass(frozen=True, slots=True)
-class HttpReply:
-    """What came back of a request; status 0 where nothing did, and `failure` says why."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    seconds: float
-    failure: str = ""
-    timed_out: bool = False
-    unsent: bool = False
-    """Whether there was not even a connection to send it over."""
 
 
 @dataclass(slots=True, eq=False)
