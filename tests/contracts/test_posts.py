@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 
 import psutil
 import pytest
+import uvloop
 from aiohttp import web
 
 from preflect.adapters.http_post import HttpPost, open_post
@@ -52,7 +54,8 @@ async def beside(url: str) -> AsyncGenerator[PostBeside]:
     async with open_post_beside(url, KEY) as post:
         await post.send(b"{}", in_s(5))
         async with asyncio.timeout(30):
-            await post.ready.wait()
+            while not post.is_beside:  # noqa: ASYNC110  (nobody waits for that but a test)
+                await asyncio.sleep(0.01)
         yield post
 
 
@@ -66,8 +69,8 @@ def in_s(seconds: float) -> float:
 
 
 def others() -> list[psutil.Process]:
-    """Those beside this process that send requests."""
-    return [child for child in psutil.Process().children() if "preflect.adapters.post_beside" in child.cmdline()]
+    """The processes beside this one; those that have ended are waited for."""
+    return [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
 
 
 async def fine(request: web.Request) -> web.Response:
@@ -156,6 +159,52 @@ async def test_a_connection_that_breaks_is_told(opened: Callable[[str], Any]) ->
     assert reply.failure
 
 
+BYTES_IN_HEADERS = {
+    "its own": (200, "X-City: München"),
+    "of where it went": (200, "Location: /ü"),
+    "of no address": (302, "Location: http://ü\xff:99999/"),
+    "of no host": (302, f"Location: http://{'a' * 70}.test/"),
+}
+
+
+@pytest.mark.parametrize("case", BYTES_IN_HEADERS)
+async def test_odd_headers_cost_only_their_own_reply(opened: Callable[[str], Any], case: str) -> None:
+    status, header = BYTES_IN_HEADERS[case]
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = await reader.readuntil(b"}")
+        if b"slow" in asked:
+            await asyncio.sleep(0.3)
+        odd = f"{header}\r\n".encode("latin-1") if b"odd" in asked else b""
+        head = b"HTTP/1.1 %d So\r\n%bContent-Length: 2\r\nConnection: close\r\n\r\n{}"
+        writer.write(head % (status if odd else 200, odd))
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/chat"
+        async with opened(url) as post:
+            slow = asyncio.create_task(post.send(b'{"slow": 1}', in_s(5)))
+            await asyncio.sleep(0.1)
+            odd = await post.send(b'{"odd": 1}', in_s(5))
+            assert (await slow).status == 200
+    assert odd.status == (200 if status == 200 else 0)
+    assert bool(odd.failure) == (odd.status == 0)
+    odd.failure.encode()  # it goes into files
+
+
+async def test_of_a_header_that_comes_twice_the_first_counts(opened: Callable[[str], Any]) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        told = web.Response()
+        told.headers.add("X-RateLimit-Remaining-Requests", "0")
+        told.headers.add("X-RateLimit-Remaining-Requests", "7")
+        return told
+
+    async with served(answer) as url, opened(url) as post:
+        reply = await post.send(b"{}", in_s(5))
+    assert reply.headers["x-ratelimit-remaining-requests"] == "0"
+
+
 async def test_where_nobody_listens_nothing_was_sent(opened: Callable[[str], Any]) -> None:
     listening = socket.create_server(("127.0.0.1", 0))
     async with served(fine) as url, opened(url) as post:
@@ -195,9 +244,64 @@ async def test_the_death_of_the_other_loses_what_it_had_sent_and_nothing_after(
             other.kill()
             reply = await under_way
         assert (reply.status, reply.timed_out, reply.unsent) == (0, False, False)
-        assert reply.failure == "the process that had sent it ended"
-        assert "ended before its time" in caplog.text
+        assert reply.failure == "the process that was to send it is gone"
+        assert "no other process sends requests" in caplog.text
         assert (await post.send(b"{}", in_s(5))).status == 200
+
+
+@pytest.mark.usefixtures("_at_once")
+def test_no_request_fails_in_the_moment_of_its_death() -> None:
+    """With uvloop, as in the executor: it closes a socket that it can't write to one step before it says so."""
+
+    async def main() -> None:
+        async with served(fine) as url, beside(url) as post:
+            (other,) = others()
+            asked: list[asyncio.Task[HttpReply]] = []
+            for step in range(200):
+                asked.append(asyncio.create_task(post.send(b"{}", in_s(5))))
+                await asyncio.sleep(0)
+                if step == 20:
+                    other.kill()
+            replies = await asyncio.gather(*asked)
+        assert {reply.status for reply in replies} <= {0, 200}
+
+    uvloop.run(main())
+
+
+@pytest.mark.usefixtures("_at_once")
+async def test_one_that_stands_still_is_not_waited_for_beyond_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("preflect.adapters.post_beside.GRACE_S", 0.1)
+    async with served(fine) as url, beside(url) as post:
+        (other,) = others()
+        other.suspend()
+        reply = await post.send(b"{}", in_s(0.2))
+    assert (reply.status, reply.timed_out, reply.unsent) == (0, True, False)
+
+
+@pytest.mark.usefixtures("_at_once")
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+async def test_a_stop_that_reaches_it_too_lets_the_reply_come_back(stop: signal.Signals) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        await asyncio.sleep(0.3)
+        return await fine(request)
+
+    async with served(answer) as url, beside(url) as post:
+        under_way = asyncio.create_task(post.send(b"{}", in_s(5)))
+        await asyncio.sleep(0.1)
+        (other,) = others()
+        other.send_signal(stop)
+        assert (await under_way).status == 200
+
+
+@pytest.mark.usefixtures("_at_once")
+async def test_where_no_other_can_start_requests_go_without(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+    async with served(fine) as url, open_post_beside(url, KEY) as post:
+        for _ in range(3):
+            assert (await post.send(b"{}", in_s(5))).status == 200
+    assert "it could not start" in caplog.text
 
 
 @pytest.mark.usefixtures("_at_once")
@@ -238,7 +342,8 @@ async def main(url):
     it.MANY, it.count_cores = 1, lambda: 2
     async with it.open_post_beside(url, "") as post:
         await post.send(b"{}", asyncio.get_running_loop().time() + 30)
-        await post.ready.wait()
+        while not post.is_beside:
+            await asyncio.sleep(0.01)
         print("ready", flush=True)
         await post.send(b'{"wait": 1}', asyncio.get_running_loop().time() + 60)
 

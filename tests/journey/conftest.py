@@ -13,6 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import requests
 
@@ -40,6 +41,18 @@ def preflect(tmp_path: Path) -> Run:
 def command(*words: str | Path) -> list[str]:
     """`preflect …` in this environment."""
     return [sys.executable, "-m", "preflect.cli", *map(str, words)]
+
+
+def beside_this(module: str) -> list[psutil.Process]:
+    """The processes that this one has started with `python -m module`."""
+    return [child for child in psutil.Process().children() if module in _words(child)]
+
+
+def _words(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return []
 
 
 @dataclass(frozen=True)

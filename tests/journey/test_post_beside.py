@@ -12,7 +12,7 @@ from preflect.engine.progress import Snapshot
 from preflect.engine.running import Watch
 from preflect.recipes import load
 
-from .conftest import Simulator, WriteRecipe, contents
+from .conftest import Simulator, WriteRecipe, beside_this, contents
 
 CONCURRENCY = 16
 
@@ -28,7 +28,7 @@ def recipe(simulator: Simulator, write_recipe: WriteRecipe) -> Path:
 
 
 def senders() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if "preflect.adapters.post_beside" in child.cmdline()]
+    return beside_this("preflect.adapters.post_beside")
 
 
 @pytest.mark.parametrize("dies", [False, True])

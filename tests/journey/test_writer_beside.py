@@ -25,7 +25,7 @@ from preflect.errors import RunError, StoppedError
 from preflect.recipes import load
 from preflect.recipes.plan import plan_to_resume
 
-from .conftest import WriteRecipe, command, contents
+from .conftest import WriteRecipe, beside_this, command, contents
 
 ROWS = 1000
 """Three blocks and a part of one."""
@@ -55,15 +55,7 @@ def whole(tmp_path: Path, recipe: Path, monkeypatch: pytest.MonkeyPatch) -> dict
 
 
 def writers() -> list[psutil.Process]:
-    """Those beside this process that write blocks."""
-    return [child for child in psutil.Process().children() if "preflect.engine.writer_beside" in _words(child)]
-
-
-def _words(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
-    except (psutil.NoSuchProcess, psutil.ZombieProcess):
-        return []
+    return beside_this("preflect.engine.writer_beside")
 
 
 def at(finished: int, act: Callable[[], object]) -> Callable[[Snapshot], None]:

@@ -58,7 +58,7 @@ class DistilabelRunner:
         with (
             sitting.folder.log_path.open("ab") as log,
             subprocess.Popen(  # noqa: S603  (our own interpreter and module)
-                [sys.executable, "-m", "preflect.adapters.distilabel_pipeline", *arguments],
+                [sys.executable, "-P", "-m", "preflect.adapters.distilabel_pipeline", *arguments],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,

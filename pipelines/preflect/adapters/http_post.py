@@ -47,10 +47,15 @@ class HttpPost:
                 return HttpReply(reply.status, reply.headers, content, time.monotonic() - since)
         except TimeoutError:
             return HttpReply(0, {}, b"", time.monotonic() - since, "no reply in time", timed_out=True)
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, UnicodeError) as error:  # an address that it was sent on to may be none
             unsent = isinstance(error, aiohttp.ClientConnectorError)
-            words = f"{type(error).__name__}: {error}"
+            words = readable(f"{type(error).__name__}: {error}")
             return HttpReply(0, {}, b"", time.monotonic() - since, words, unsent=unsent)
+
+
+def readable(said: str) -> str:
+    """What aiohttp read of a header, without the letters for bytes that are no UTF-8: no file could hold them."""
+    return said.encode(errors="replace").decode()
 
 
 @asynccontextmanager

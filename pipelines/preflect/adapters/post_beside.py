@@ -9,25 +9,29 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Final
 
 import orjson
 import uvloop
 
-from preflect.adapters.http_post import HttpPost, open_post
+from preflect.adapters.http_post import HttpPost, open_post, readable
 from preflect.cores import count_cores
 from preflect.traffic.http_reply import HttpReply
 
 MANY: Final = 256
-"""Requests under way at once that are worth it: the other Python takes half a second to start."""
+"""So many requests under way at once make up for its start, which takes half a second of a core."""
+GRACE_S: Final = 1.0
+"""After a deadline, which the other Python keeps, it is no longer waited for: it may be stopped."""
 
 _LOG: Final = logging.getLogger(__name__)
-_CHUNK: Final = 2**20
+_LONGEST: Final = 2**31
+"""Bytes in a line."""
 _BYTES: Final = "latin-1"
 """One letter for each byte: a reply is bytes, which JSON does not have."""
 
@@ -40,69 +44,76 @@ class PostBeside:
 
     def __init__(self, here: HttpPost, url: str, key: str) -> None:
         self._here = here
-        self._address = (url, key)
-        self._under_way = 0
-        """From here."""
+        self._url_and_key = (url, key)
+        self._under_way_here = 0
         self._talk: asyncio.Task[None] | None = None
         self._there: asyncio.StreamWriter | None = None
         self._numbers = itertools.count()
         self._asked: dict[int, asyncio.Future[HttpReply]] = {}
-        self.ready = asyncio.Event()
-        """Set while the other Python sends."""
+
+    @property
+    def is_beside(self) -> bool:
+        """Whether requests go by the other Python."""
+        return self._there is not None and not self._there.is_closing()
 
     async def send(self, body: bytes, deadline: float) -> HttpReply:
         """As `HttpPost.send`."""
-        return await (self._send_there if self.ready.is_set() else self._send_here)(body, deadline)
+        return await (self._send_there if self.is_beside else self._send_here)(body, deadline)
 
     async def _send_here(self, body: bytes, deadline: float) -> HttpReply:
-        self._under_way += 1
-        if self._under_way == MANY and self._talk is None and count_cores() > 1:
+        self._under_way_here += 1
+        if self._under_way_here == MANY and self._talk is None and count_cores() > 1:
             self._talk = asyncio.create_task(self._talk_to_other())
         try:
             return await self._here.send(body, deadline)
         finally:
-            self._under_way -= 1
+            self._under_way_here -= 1
 
     async def _send_there(self, body: bytes, deadline: float) -> HttpReply:
         assert self._there is not None
         loop = asyncio.get_running_loop()
+        since = loop.time()
         number = next(self._numbers)
         reply = self._asked[number] = loop.create_future()
-        self._there.write(_line(number, deadline - loop.time(), body.decode()))
         try:
-            return await reply
+            self._there.write(_line(number, deadline - since, body.decode()))
+            async with asyncio.timeout_at(deadline + GRACE_S):
+                return await reply
+        except TimeoutError:
+            return HttpReply(0, {}, b"", loop.time() - since, "no reply in time", timed_out=True)
         finally:
             del self._asked[number]
 
     async def _talk_to_other(self) -> None:
-        with _other_python() as socket_to_it:
-            reader, self._there = await asyncio.open_connection(sock=socket_to_it, limit=_CHUNK)
+        # A line that it leaves unfinished is no JSON.
+        with suppress(OSError, ValueError), _other_python() as its_input:
+            reader, writer = await asyncio.open_connection(sock=its_input, limit=_LONGEST)
             try:
-                self._there.write(_line(*self._address))
-                with suppress(ConnectionError):
-                    await self._listen(reader)
+                writer.write(_line(*self._url_and_key))
+                async for line in reader:
+                    if said := orjson.loads(line):
+                        self._hear(*said)
+                    else:
+                        self._there = writer
             finally:
-                self.ready.clear()
-                self._there.close()
-        _LOG.warning("the process that sends requests has ended before its time; they go without it from now on")
+                self._there = None
+                writer.transport.abort()
+        _LOG.warning("no other process sends requests: it could not start, or is gone; they go without it")
         for number in self._asked:
             # Nobody knows how far it came: it counts as sent, and never answered.
-            self._answer(number, HttpReply(0, {}, b"", 0.0, "the process that had sent it ended"))
+            self._answer(number, HttpReply(0, {}, b"", 0.0, "the process that was to send it is gone"))
 
-    async def _listen(self, reader: asyncio.StreamReader) -> None:
-        async for said in _lines(reader):
-            if said:
-                number, body, status, headers, *others = said
-                self._answer(number, HttpReply(status, headers, body.encode(_BYTES), *others))
-            else:
-                self.ready.set()
+    def _hear(
+        self, number: int, status: int, headers: Mapping[str, str], body: str, seconds: float, *failure: Any
+    ) -> None:
+        self._answer(number, HttpReply(status, headers, body.encode(_BYTES), seconds, *failure))
 
     def _answer(self, number: int, reply: HttpReply) -> None:
         if (asked := self._asked.get(number)) and not asked.done():
             asked.set_result(reply)
 
     async def close(self) -> None:
-        """Give up what is under way there."""
+        """End the other Python; whoever waits for a reply of it is not told, for lanes give up their requests first."""
         if self._talk:
             self._talk.cancel()
             await asyncio.gather(self._talk, return_exceptions=True)
@@ -126,11 +137,10 @@ def _other_python() -> Generator[socket.socket]:
     with ours:
         with its:
             python = subprocess.Popen(  # noqa: S603  (our own interpreter and module)
-                [sys.executable, "-m", __name__],
+                [sys.executable, "-P", "-m", __name__],
                 stdin=its.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                start_new_session=True,
             )
         with python:
             try:
@@ -143,31 +153,28 @@ def _line(*values: object) -> bytes:
     return orjson.dumps(values) + b"\n"
 
 
-async def _lines(reader: asyncio.StreamReader) -> AsyncGenerator[list[Any]]:
-    rest = b""
-    while chunk := await reader.read(_CHUNK):
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            yield orjson.loads(line)
-
-
 async def _serve(asking: socket.socket) -> None:
     """Send what is asked for, until whoever asks is gone: then nobody waits for what is under way."""
-    reader, writer = await asyncio.open_connection(sock=asking, limit=_CHUNK)
-    lines = _lines(reader)
-    async with open_post(*await anext(lines)) as post, asyncio.TaskGroup() as under_way:
-        writer.write(_line())
-        async for asked in lines:
-            under_way.create_task(_post(post, writer, *asked))
+    reader, writer = await asyncio.open_connection(sock=asking, limit=_LONGEST)
+    url, key = orjson.loads(await reader.readline())
+    async with open_post(url, key) as post, asyncio.TaskGroup() as under_way:
+        writer.write(_line())  # it is ready
+        async for line in reader:
+            under_way.create_task(_send(post, writer, *orjson.loads(line)))
         sys.exit()
 
 
-async def _post(post: HttpPost, writer: asyncio.StreamWriter, number: int, seconds: float, body: str) -> None:
+async def _send(post: HttpPost, writer: asyncio.StreamWriter, number: int, seconds: float, body: str) -> None:
     reply = await post.send(body.encode(), asyncio.get_running_loop().time() + seconds)
-    headers = {name.lower(): value for name, value in reply.headers.items()}
-    others = (reply.seconds, reply.failure, reply.timed_out, reply.unsent)
-    writer.write(_line(number, reply.body.decode(_BYTES), reply.status, headers, *others))
+    # Of several the first, as here.
+    headers = {name.lower(): readable(reply.headers[name]) for name in reply.headers}
+    text = reply.body.decode(_BYTES)
+    failure = (reply.failure, reply.timed_out, reply.unsent)
+    writer.write(_line(number, reply.status, headers, text, reply.seconds, *failure))
 
 
 if __name__ == "__main__":
+    # It ends with its parent, which lets calls come back that are under way when a terminal or a service ends it.
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, signal.SIG_IGN)
     uvloop.run(_serve(socket.socket(fileno=sys.stdin.fileno())))

@@ -25,7 +25,7 @@ def simulated_endpoint(
     Raises: RunError when it does not come up.
     """
     truth.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "preflect.sim", "--port", "0", "--seed", str(seed), "--truth", str(truth)]
+    command = [sys.executable, "-P", "-m", "preflect.sim", "--port", "0", "--seed", str(seed), "--truth", str(truth)]
     profiles = {simulated_name(name): _profile(spec, seed) for name, spec in models.items()}
     command += ["--profiles", orjson.dumps(profiles).decode(), "--stop-with-parent"]
     for path in known:

@@ -6,6 +6,7 @@ blocks of its own and writes them; Python computes on one core at a time, and a 
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import threading
@@ -46,7 +47,16 @@ def write_in_shares(sitting: Sitting, phase: Phase, shares: int) -> None:
     folder = sitting.folder
     files = LiveFiles(folder.live_path)
     files.clear()
-    command = [sys.executable, "-m", __name__, str(folder.path), str(phase.number), sitting.plan.entry, str(shares)]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        __name__,
+        str(folder.path),
+        str(phase.number),
+        sitting.plan.entry,
+        str(shares),
+    ]
     with folder.log_path.open("ab") as log, ExitStack() as started:
         start = partial(subprocess.Popen, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True)
         processes = [started.enter_context(start([*command, str(number)])) for number in range(shares)]
@@ -70,6 +80,8 @@ def _follow(processes: Sequence[subprocess.Popen[bytes]], files: LiveFiles, sitt
 
 def main(arguments: Sequence[str]) -> None:
     """Run path, phase number, the plan's entry, shares and which of them, as `write_in_shares` gives them."""
+    # A service's stop reaches all its processes: here the run's own says when to stop.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=end_with_parent, daemon=True).start()
     run_path, phase_number, entry, shares, number = arguments
     folder = RunFolder(Path(run_path))

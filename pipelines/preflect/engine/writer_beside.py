@@ -7,6 +7,7 @@ check and write a sample takes a fourth of what its call takes.
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -74,7 +75,7 @@ class WriterBeside:
         # It has the lock before its first line runs: this program may be killed, and the run resumed, before that.
         with self._folder.log_path.open("ab") as log, shared_use(self._folder.live_path) as held:
             return subprocess.Popen(  # noqa: S603  (our own interpreter and module)
-                [sys.executable, "-m", __name__, *self._arguments],
+                [sys.executable, "-P", "-m", __name__, *self._arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -112,6 +113,8 @@ def main(arguments: Sequence[str]) -> None:
 
     Why a block could not be written stands on standard output.
     """
+    # A service's stop reaches all its processes: what was given is written all the same.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     run_path, phase_number, entry = arguments
     folder = RunFolder(Path(run_path))
     try:
