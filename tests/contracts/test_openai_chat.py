@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -13,15 +14,17 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from preflect.adapters.chat_call import ChatCall
 from preflect.adapters.chat_wire import call_key
 from preflect.adapters.openai import OpenAIChat, open_chat
-from preflect.engine.budget import Budget
+from preflect.engine.budget import Budget, Held
 from preflect.engine.gate import RunGate
 from preflect.engine.journal import Journal, open_journal
 from preflect.engine.meter import Meter
 from preflect.errors import AccessDeniedError, BudgetError, CallError, InterruptedRunError
 from preflect.ports import ChatRequest
 from preflect.schemas import Message, OpenAIModel, Price, Sampling, SharedLimit
+from preflect.traffic.http_reply import HttpReply
 
 Answer = Callable[[int, dict[str, Any]], Awaitable[web.StreamResponse]]
 
@@ -136,6 +139,19 @@ def ask(text: str = "hello", **options: Any) -> ChatRequest:
 
 async def fine(_: int, __: dict[str, Any]) -> web.Response:
     return completion()
+
+
+async def test_an_answered_call_leaves_nothing_until_garbage_is_looked_for(tmp_path: Path) -> None:
+    """A run looks for garbage seldom, and a call holds its request's body and its reply's."""
+    async with rig(Endpoint(fine), tmp_path) as r:
+        gc.collect()
+        gc.disable()
+        try:
+            for number in range(3):
+                await r.model.complete(ask(f"Name bird {number}."))
+            assert [left for left in gc.get_objects() if isinstance(left, ChatCall | HttpReply | Held)] == []
+        finally:
+            gc.enable()
 
 
 async def test_a_reply_carries_its_text_and_provenance(tmp_path: Path) -> None:

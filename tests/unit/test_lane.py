@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from dataclasses import dataclass
 
 import uvloop
 
@@ -26,16 +27,17 @@ async def test_a_request_that_is_given_up_at_its_turn_is_not_sent() -> None:
     line = Line("teacher", 1, unpaced)
     lane.add(line)
 
-    def ticket(name: str) -> Ticket:
-        async def send() -> HttpReply:
-            sent.append(name)
+    @dataclass(eq=False)
+    class Named(Ticket):
+        name: str
+
+        async def send(self) -> HttpReply:
+            sent.append(self.name)
             return HttpReply(200, {}, b"", 0.0)
 
-        return Ticket(send, 0, 1)
-
     async with lane.open():
-        given_up = asyncio.create_task(lane.post(line, ticket("given up")))
-        waiting = asyncio.create_task(lane.post(line, ticket("waiting")))
+        given_up = asyncio.create_task(lane.post(line, Named(name="given up")))
+        waiting = asyncio.create_task(lane.post(line, Named(name="waiting")))
         await asyncio.sleep(0)  # the first one has its turn, and goes out in the next step
         given_up.cancel()
         await asyncio.wait_for(waiting, 1.0)
@@ -52,11 +54,12 @@ def test_requests_follow_each_other_at_a_pace_finer_than_the_clock_of_the_loop()
         line = Line("teacher", 8, Pace(None, None, time.monotonic))
         lane.add(line)
 
-        async def send() -> HttpReply:
-            return HttpReply(200, {}, b"", 0.0)
+        class Fine(Ticket):
+            async def send(self) -> HttpReply:
+                return HttpReply(200, {}, b"", 0.0)
 
         async with lane.open(), asyncio.timeout(20):
-            replies = await asyncio.gather(*(lane.post(line, Ticket(send, 0, 1)) for _ in range(count)))
+            replies = await asyncio.gather(*(lane.post(line, Fine()) for _ in range(count)))
         return len(replies)
 
     assert uvloop.run(ask(4_000)) == 4_000

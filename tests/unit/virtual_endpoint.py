@@ -156,11 +156,12 @@ class VirtualEndpoint:
 
     async def _ask(self, lane: Lane, line: Line) -> None:
         while True:
-            ticket = Ticket(self._send, urgency=0, tokens=0)
+            ticket = _ToIt(self)
             while (await lane.post(line, ticket)).status != 200:
                 pass
 
-    async def _send(self) -> HttpReply:
+    async def send(self) -> HttpReply:
+        """As the endpoint answers."""
         clock = asyncio.get_running_loop().time
         self._cpu_free_at = max(self._cpu_free_at, clock()) + CPU_S
         await asyncio.sleep(self._cpu_free_at - clock() + self.round_trip_s / 2)
@@ -183,6 +184,14 @@ class VirtualEndpoint:
         self.traffic.largest = max(self.traffic.largest, self._in_work)
         await asyncio.sleep(latency_s)
         self._in_work -= 1
+
+
+@dataclass(eq=False)
+class _ToIt(Ticket):
+    endpoint: VirtualEndpoint
+
+    async def send(self) -> HttpReply:
+        return await self.endpoint.send()
 
 
 async def _for(seconds: float, *works: Coroutine[Any, Any, None]) -> None:

@@ -71,17 +71,13 @@ class Answered:
     latency_s: float
 
 
-@dataclass(slots=True, kw_only=True)
-class ChatCall:
-    """One request on its way."""
+@dataclass(slots=True, eq=False, kw_only=True)
+class ChatCall(Ticket):
+    """One request on its way, which is its own ticket: two that hold each other would lie until garbage is looked for."""
 
     endpoint: Endpoint
     request: ChatRequest
     sampling: Sampling
-    urgency: int = 0
-    instead_of: ChatCall | None = None
-    """The slow call that this one hedges."""
-    ticket: Ticket = field(init=False)
     sent: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the request goes out for the first time: then the call's clock starts, not while it waits its turn."""
     body: bytes = field(init=False)
@@ -101,8 +97,7 @@ class ChatCall:
 
     def __post_init__(self) -> None:
         self._build()
-        hedged = self.instead_of.ticket if self.instead_of else None
-        self.ticket = Ticket(self._send, self.urgency, self.estimated_tokens, instead_of=hedged)
+        self.tokens = self.estimated_tokens
 
     def _build(self) -> None:
         endpoint = self.endpoint
@@ -168,13 +163,13 @@ class ChatCall:
         return most_usd(self.endpoint.spec.price, len(self.body) + extra, limit)
 
     async def _posted(self) -> HttpReply:
-        post = self.endpoint.lane.post(self.endpoint.line, self.ticket)
+        post = self.endpoint.lane.post(self.endpoint.line, self)
         if not self.sent.is_set() or self._waits_since is not None:
             return await post
         async with self._by_deadline():
             return await post
 
-    async def _send(self) -> HttpReply:
+    async def send(self) -> HttpReply:
         """Called by the lane, when it is this request's turn."""
         if not self.sent.is_set():
             self._deadline = asyncio.get_running_loop().time() + self.endpoint.spec.timeout_s
@@ -192,7 +187,7 @@ class ChatCall:
         endpoint.refused |= ignored_options(self._style, completion)
         endpoint.latencies.add(reply.seconds)
         if used := completion.usage:
-            endpoint.lane.correct(endpoint.line, used.prompt_tokens + used.completion_tokens - self.ticket.tokens)
+            endpoint.lane.correct(endpoint.line, used.prompt_tokens + used.completion_tokens - self.tokens)
         else:
             self._tell_uncounted()
         return Answered(completion, cost, reply.seconds)

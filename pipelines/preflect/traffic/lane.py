@@ -6,7 +6,8 @@ import asyncio
 import heapq
 import itertools
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -33,22 +34,25 @@ def backoff_s(attempt: int, rng: random.Random) -> float:
     return rng.uniform(0, min(LONGEST_BACKOFF_S, 0.25 * 2.0 ** min(attempt, 10)))
 
 
-@dataclass(slots=True, eq=False)
-class Ticket:
+@dataclass(slots=True, eq=False, kw_only=True)
+class Ticket(ABC):
     """A request in the queue; the same ticket when it must be sent again, so that it keeps its rank."""
 
-    send: Callable[[], Awaitable[HttpReply]]
-    """Sends it; raises StoppedError where it may not go any more, and else only when cancelled."""
-    urgency: int
+    urgency: int = 0
     """The place of its stage in the recipe: see `Lane`; among equals, the earlier goes first."""
-    tokens: int
+    tokens: int = 0
     """What it will use of the tokens per minute, as far as that is known."""
     rank: int = field(default_factory=lambda: next(_ranks))
     instead_of: Ticket | None = None
     """The slow request that this one was put beside: once that is answered, this one need not go any more."""
     answered: bool = False
     reply: asyncio.Future[HttpReply] = field(init=False)
-    sent: Sent = field(init=False)
+    place: Sent = field(init=False)
+    """What its lane's limit remembers of it."""
+
+    @abstractmethod
+    async def send(self) -> HttpReply:
+        """Send it; raises StoppedError where it may not go any more, and else only when cancelled."""
 
     @property
     def is_moot(self) -> bool:
@@ -178,7 +182,7 @@ class Lane:
     async def _carry(self, line: Line, ticket: Ticket) -> None:
         while True:
             if ticket.is_moot:  # since it was taken out of the queue
-                self._limit.answered(ticket.sent)
+                self._limit.answered(ticket.place)
             else:
                 await self._send(line, ticket)
             line.in_flight -= 1
@@ -192,11 +196,11 @@ class Lane:
         try:
             reply = await ticket.send()
         except StoppedError as error:  # there is no money for it any more; those behind it hear the same
-            self._limit.answered(ticket.sent)
+            self._limit.answered(ticket.place)
             self._refuse(ticket, error)
             return
         except BaseException as error:
-            self._limit.answered(ticket.sent)
+            self._limit.answered(ticket.place)
             self._tell(line, ticket, error)
             raise
         try:
@@ -255,7 +259,7 @@ class Lane:
     def _take(self, line: Line, ticket: Ticket) -> None:
         line.remove(ticket)
         line.in_flight += 1
-        ticket.sent = self._limit.sent()
+        ticket.place = self._limit.sent()
         self._pace.learn(self._limit.rate)
         for pace in (self._pace, line.pace):
             pace.take(ticket.tokens)
@@ -279,7 +283,7 @@ class Lane:
         told = throttle_pause_s(reply.status, reply.headers, reply.body)
         if told is None:
             self._episodes_in_row = 0
-            self._limit.answered(ticket.sent)
+            self._limit.answered(ticket.place)
             self._pause(exhausted_s(reply.headers, ticket.tokens))
         else:
             self._meter.throttled(line.name)
@@ -290,7 +294,7 @@ class Lane:
         backoff = backoff_s(self._episodes_in_row + 1, self._rng)
         # A wait that was told, and after which all is refused again, was too short.
         pause_s = max(told_s, backoff) if self._episodes_in_row else told_s or backoff
-        if self._limit.refused(ticket.sent, pause_s, by_quota=reply.status == TOO_MANY_REQUESTS):
+        if self._limit.refused(ticket.place, pause_s, by_quota=reply.status == TOO_MANY_REQUESTS):
             self._episodes_in_row += 1
             self._pace.learn(self._limit.rate)
             self._pause(pause_s)
