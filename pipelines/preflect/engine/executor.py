@@ -117,6 +117,7 @@ class Executor:
             async with ticking(self._tick), self._connect() as stages, asyncio.TaskGroup() as workers:
                 for _ in range(self._open_samples):
                     workers.create_task(self._work(samples, stages, exchange))
+                    await asyncio.sleep(0)  # its request goes out before the next sample is read
             self._losses.judge_all()
         except StoppedError as reason:
             self._gate.close(reason)

@@ -6,6 +6,7 @@ check and write a sample takes a fourth of what its call takes.
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -135,3 +136,5 @@ def main(arguments: Sequence[str]) -> None:
 
 if __name__ == "__main__":
     main(sys.argv[1:])
+    # All is on disk, and the run waits for the end of this: Python would take itself apart for a quarter of a second.
+    os._exit(0)
