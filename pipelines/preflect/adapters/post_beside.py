@@ -21,7 +21,7 @@ import orjson
 import uvloop
 
 from preflect.adapters.http_post import HttpPost, open_post, readable
-from preflect.cores import count_cores
+from preflect.process import collecting_seldom, count_cores
 from preflect.traffic.http_reply import HttpReply
 
 MANY: Final = 256
@@ -177,4 +177,5 @@ if __name__ == "__main__":
     # It ends with its parent, which lets calls come back that are under way when a terminal or a service ends it.
     for stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stop, signal.SIG_IGN)
-    uvloop.run(_serve(socket.socket(fileno=sys.stdin.fileno())))
+    with collecting_seldom():
+        uvloop.run(_serve(socket.socket(fileno=sys.stdin.fileno())))

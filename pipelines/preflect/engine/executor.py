@@ -7,7 +7,6 @@ each sample as soon as it's finished. A slow reply holds up only its own sample.
 from __future__ import annotations
 
 import asyncio
-import gc
 import queue
 import threading
 import time
@@ -25,16 +24,18 @@ from preflect.engine.losses import Losses
 from preflect.engine.meter import Meter
 from preflect.errors import CallError, PreflectError, RunError, StoppedError
 from preflect.ports import Dropped, Stage
+from preflect.process import collecting_seldom
 from preflect.schemas import Rejection, Sample
 
 UNREAD_LIMIT: Final = 256
 """Finished samples that wait to be read; the executor pauses at this many, so that memory stays flat."""
 
+FIRST: Final = 100
+"""Samples that go out one by one as a run starts. The others are read in one go: read between replies, they would hold
+up both them and the opening of an endpoint's limit."""
+
 TICK_S: Final = 0.1
 """How often the event loop looks up from its work."""
-
-GARBAGE: Final = 100_000
-"""New objects after which circles are looked for: Python's 700 take a seventh of the time, and save some memory."""
 
 Connect = Callable[[], AbstractAsyncContextManager[Sequence[Stage]]]
 """Opens the stages with their models inside the executor's event loop, and closes them there."""
@@ -115,9 +116,10 @@ class Executor:
         exchange.opened(asyncio.current_task())
         try:
             async with ticking(self._tick), self._connect() as stages, asyncio.TaskGroup() as workers:
-                for _ in range(self._open_samples):
+                for number in range(self._open_samples):
                     workers.create_task(self._work(samples, stages, exchange))
-                    await asyncio.sleep(0)  # its request goes out before the next sample is read
+                    if number < FIRST:
+                        await asyncio.sleep(0)  # its request goes out before the next sample is read
             self._losses.judge_all()
         except StoppedError as reason:
             self._gate.close(reason)
@@ -162,18 +164,6 @@ class Executor:
             ) from error
         self._meter.left(stage.name, time.monotonic() - since, rejected=not isinstance(result, Sample))
         return Dropped(result, sample) if isinstance(result, Rejection) else result
-
-
-@contextmanager
-def collecting_seldom() -> Generator[None]:
-    """Look for garbage after `GARBAGE` objects while the block runs, and then as before."""
-    before = gc.get_threshold()
-    if 0 < before[0] < GARBAGE:  # 0 is never
-        gc.set_threshold(GARBAGE, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 def _next(samples: Iterator[tuple[int, Sample]]) -> tuple[int, Sample] | None:

@@ -18,7 +18,6 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Final
 
-from preflect.cores import count_cores
 from preflect.engine.live_files import LiveFiles, end_with_parent
 from preflect.engine.lock import shared_use
 from preflect.engine.phase_work import rows_into, write_stream
@@ -26,6 +25,7 @@ from preflect.engine.plan import Phase, Plan
 from preflect.engine.run_folder import RunFolder
 from preflect.engine.sitting import Share, Sitting
 from preflect.errors import PreflectError, RunError
+from preflect.process import count_cores
 from preflect.schemas import ChatModelSpec, PpmStudent
 
 FEWEST: Final = 2048

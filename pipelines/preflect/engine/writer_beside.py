@@ -19,7 +19,6 @@ from typing import Final, Self
 
 from pydantic import TypeAdapter
 
-from preflect.cores import count_cores
 from preflect.engine.dataset import BLOCK
 from preflect.engine.executor import Outcome
 from preflect.engine.lock import shared_use
@@ -28,6 +27,7 @@ from preflect.engine.plan import Phase, Plan
 from preflect.engine.run_folder import RunFolder
 from preflect.engine.sitting import Sitting
 from preflect.errors import PreflectError, RunError, StoppedError
+from preflect.process import collecting_seldom, count_cores
 
 FEWEST: Final = 3 * BLOCK
 """Samples that are worth it: the other Python takes a second to start."""
@@ -135,6 +135,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    with collecting_seldom():
+        main(sys.argv[1:])
     # All is on disk, and the run waits for the end of this: Python would take itself apart for a quarter of a second.
     os._exit(0)

@@ -10,11 +10,11 @@ from task import MAX_TOKENS, Task, given, timed
 
 from preflect.adapters.openai import open_chat
 from preflect.engine.budget import Budget
-from preflect.engine.executor import collecting_seldom
 from preflect.engine.gate import RunGate
 from preflect.engine.journal import Journal, open_journal
 from preflect.engine.meter import Meter
 from preflect.ports import ChatRequest
+from preflect.process import collecting_seldom
 from preflect.schemas import Message, OpenAIModel
 
 ASKERS_PER_PLACE = 2
