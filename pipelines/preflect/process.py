@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Final
 
 GARBAGE: Final = 100_000
-"""New objects after which circles are looked for: with Python's 700 that takes a fourth of a thousand requests' time."""
+"""New objects after which circles are looked for: with Python's 700 that takes a fourth of what requests take."""
 
 
 def count_cores() -> int:
