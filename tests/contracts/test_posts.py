@@ -69,7 +69,7 @@ def in_s(seconds: float) -> float:
 
 
 def others() -> list[psutil.Process]:
-    """The processes beside this one; those that have ended are waited for."""
+    """Those beside this one that still run."""
     return [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
 
 
@@ -250,7 +250,7 @@ async def test_the_death_of_the_other_loses_what_it_had_sent_and_nothing_after(
 
 
 @pytest.mark.usefixtures("_at_once")
-def test_no_request_fails_in_the_moment_of_its_death() -> None:
+def test_no_request_raises_in_the_moment_of_its_death() -> None:
     """With uvloop, as in the executor: it closes a socket that it can't write to one step before it says so."""
 
     async def main() -> None:

@@ -7,6 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from .conftest import WriteRecipe
+
 RECIPE = """\
 name: small
 engine: local
@@ -46,3 +50,25 @@ def test_nothing_heavy_is_imported_before_the_first_call(tmp_path: Path) -> None
     imported = {name.split(".")[0] for name in json.loads(done.stdout)}
     assert "aiohttp" in imported
     assert imported & LATER == set()
+
+
+TRAP = """
+from pathlib import Path
+Path(__file__).with_suffix(".imported").touch()
+raise ImportError("a user's own file")
+"""
+
+
+@pytest.mark.parametrize("engine", ["local", "distilabel"])
+def test_no_process_of_a_run_imports_from_the_folder_that_it_is_started_in(
+    engine: str, tmp_path: Path, write_recipe: WriteRecipe
+) -> None:
+    recipe = write_recipe(engine=engine)
+    for name in ("aiohttp", "distilabel", "json", "orjson", "polars", "uvloop", "vl_convert"):
+        (tmp_path / f"{name}.py").write_text(TRAP, encoding="utf-8")
+    python = [sys.executable, "-P", "-m", "preflect.cli"]  # as the `preflect` that pip installs
+    done = subprocess.run(
+        [*python, "run", recipe, "--run", "run"], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert [*tmp_path.glob("*.imported")] == []

@@ -73,7 +73,7 @@ class Answered:
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class ChatCall(Ticket):
-    """One request on its way: its own ticket, since two that held each other would lie until garbage is looked for."""
+    """One request on its way. It is its own ticket: one beside it, each holding the other, would be left to gc."""
 
     endpoint: Endpoint
     request: ChatRequest

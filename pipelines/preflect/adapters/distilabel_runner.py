@@ -22,6 +22,7 @@ from preflect.engine.plan import Phase
 from preflect.engine.sitting import Sitting
 from preflect.errors import InputError, RunError
 from preflect.files import write_text_atomically
+from preflect.interpreter import python_module
 
 POLL_S: Final = 0.1
 
@@ -54,11 +55,11 @@ class DistilabelRunner:
         files.clear()
         write_text_atomically(files.endpoints, orjson.dumps(dict(sitting.endpoints)).decode())
         sitting.streamed(phase).create()
-        arguments = [str(sitting.folder.path), str(phase.number), sitting.plan.entry]
+        arguments = (sitting.folder.path, phase.number, sitting.plan.entry)
         with (
             sitting.folder.log_path.open("ab") as log,
             subprocess.Popen(  # noqa: S603  (our own interpreter and module)
-                [sys.executable, "-P", "-m", "preflect.adapters.distilabel_pipeline", *arguments],
+                python_module("preflect.adapters.distilabel_pipeline", *arguments),
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import signal
 import socket
 import subprocess
 import sys
@@ -21,17 +20,17 @@ import orjson
 import uvloop
 
 from preflect.adapters.http_post import HttpPost, open_post, readable
-from preflect.process import collecting_seldom, count_cores
+from preflect.interpreter import born_deaf, collecting_seldom, count_cores, python_module
 from preflect.traffic.http_reply import HttpReply
 
 MANY: Final = 256
 """So many requests under way at once make up for its start, which takes half a second of a core."""
 GRACE_S: Final = 1.0
-"""After a deadline, which the other Python keeps, it is no longer waited for: it may be stopped."""
+"""So long after a deadline, which the other Python keeps, it is waited for: it may hang."""
 
 _LOG: Final = logging.getLogger(__name__)
 _LONGEST: Final = 2**31
-"""Bytes in a line."""
+"""Bytes of a line: no reply is longer."""
 _BYTES: Final = "latin-1"
 """One letter for each byte: a reply is bytes, which JSON does not have."""
 
@@ -85,7 +84,7 @@ class PostBeside:
             del self._asked[number]
 
     async def _talk_to_other(self) -> None:
-        # A line that it leaves unfinished is no JSON.
+        # ValueError: its last line, cut off by its death, is no JSON.
         with suppress(OSError, ValueError), _other_python() as its_input:
             reader, writer = await asyncio.open_connection(sock=its_input, limit=_LONGEST)
             try:
@@ -98,10 +97,10 @@ class PostBeside:
             finally:
                 self._there = None
                 writer.transport.abort()
+                for number in self._asked:
+                    # Nobody knows how far it came: it counts as sent, and never answered.
+                    self._answer(number, HttpReply(0, {}, b"", 0.0, "the process that was to send it is gone"))
         _LOG.warning("no other process sends requests: it could not start, or is gone; they go without it")
-        for number in self._asked:
-            # Nobody knows how far it came: it counts as sent, and never answered.
-            self._answer(number, HttpReply(0, {}, b"", 0.0, "the process that was to send it is gone"))
 
     def _hear(
         self, number: int, status: int, headers: Mapping[str, str], body: str, seconds: float, *failure: Any
@@ -113,7 +112,7 @@ class PostBeside:
             asked.set_result(reply)
 
     async def close(self) -> None:
-        """End the other Python; whoever waits for a reply of it is not told, for lanes give up their requests first."""
+        """End the other Python; what it had sent counts as never answered."""
         if self._talk:
             self._talk.cancel()
             await asyncio.gather(self._talk, return_exceptions=True)
@@ -135,9 +134,9 @@ def _other_python() -> Generator[socket.socket]:
     """Our end of the socket that is its standard input: so the key is in no argument and in no file."""
     ours, its = socket.socketpair()
     with ours:
-        with its:
+        with its, born_deaf():
             python = subprocess.Popen(  # noqa: S603  (our own interpreter and module)
-                [sys.executable, "-P", "-m", __name__],
+                python_module(__name__),
                 stdin=its.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -174,8 +173,5 @@ async def _send(post: HttpPost, writer: asyncio.StreamWriter, number: int, secon
 
 
 if __name__ == "__main__":
-    # It ends with its parent, which lets calls come back that are under way when a terminal or a service ends it.
-    for stop in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(stop, signal.SIG_IGN)
     with collecting_seldom():
         uvloop.run(_serve(socket.socket(fileno=sys.stdin.fileno())))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import orjson
 
 from preflect.errors import RunError
+from preflect.interpreter import python_module
 from preflect.schemas import SimModel
 
 
@@ -25,7 +25,7 @@ def simulated_endpoint(
     Raises: RunError when it does not come up.
     """
     truth.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-P", "-m", "preflect.sim", "--port", "0", "--seed", str(seed), "--truth", str(truth)]
+    command = python_module("preflect.sim", "--port", 0, "--seed", seed, "--truth", truth)
     profiles = {simulated_name(name): _profile(spec, seed) for name, spec in models.items()}
     command += ["--profiles", orjson.dumps(profiles).decode(), "--stop-with-parent"]
     for path in known:

@@ -23,16 +23,16 @@ from preflect.engine.gate import RunGate
 from preflect.engine.losses import Losses
 from preflect.engine.meter import Meter
 from preflect.errors import CallError, PreflectError, RunError, StoppedError
+from preflect.interpreter import collecting_seldom
 from preflect.ports import Dropped, Stage
-from preflect.process import collecting_seldom
 from preflect.schemas import Rejection, Sample
 
 UNREAD_LIMIT: Final = 256
 """Finished samples that wait to be read; the executor pauses at this many, so that memory stays flat."""
 
 FIRST: Final = 100
-"""Samples that go out one by one as a run starts. The others are read in one go: read between replies, they would hold
-up both them and the opening of an endpoint's limit."""
+"""Samples that go out one by one as a run starts. The rest are read in one go: read one by one, they would delay
+replies, and the opening of an endpoint's limit."""
 
 TICK_S: Final = 0.1
 """How often the event loop looks up from its work."""
@@ -119,7 +119,7 @@ class Executor:
                 for number in range(self._open_samples):
                     workers.create_task(self._work(samples, stages, exchange))
                     if number < FIRST:
-                        await asyncio.sleep(0)  # its request goes out before the next sample is read
+                        await asyncio.sleep(0)  # requests go out while the next samples are read
             self._losses.judge_all()
         except StoppedError as reason:
             self._gate.close(reason)

@@ -6,7 +6,6 @@ blocks of its own and writes them; Python computes on one core at a time, and a 
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 import threading
@@ -25,7 +24,7 @@ from preflect.engine.plan import Phase, Plan
 from preflect.engine.run_folder import RunFolder
 from preflect.engine.sitting import Share, Sitting
 from preflect.errors import PreflectError, RunError
-from preflect.process import count_cores
+from preflect.interpreter import born_deaf, count_cores, python_module
 from preflect.schemas import ChatModelSpec, PpmStudent
 
 FEWEST: Final = 2048
@@ -47,19 +46,11 @@ def write_in_shares(sitting: Sitting, phase: Phase, shares: int) -> None:
     folder = sitting.folder
     files = LiveFiles(folder.live_path)
     files.clear()
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        __name__,
-        str(folder.path),
-        str(phase.number),
-        sitting.plan.entry,
-        str(shares),
-    ]
+    command = python_module(__name__, folder.path, phase.number, sitting.plan.entry, shares)
     with folder.log_path.open("ab") as log, ExitStack() as started:
-        start = partial(subprocess.Popen, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True)
-        processes = [started.enter_context(start([*command, str(number)])) for number in range(shares)]
+        start = partial(subprocess.Popen, stdin=subprocess.PIPE, stdout=log, stderr=log)
+        with born_deaf():
+            processes = [started.enter_context(start([*command, str(number)])) for number in range(shares)]
         try:
             _follow(processes, files, sitting)
         finally:
@@ -80,8 +71,6 @@ def _follow(processes: Sequence[subprocess.Popen[bytes]], files: LiveFiles, sitt
 
 def main(arguments: Sequence[str]) -> None:
     """Run path, phase number, the plan's entry, shares and which of them, as `write_in_shares` gives them."""
-    # A service's stop reaches all its processes: here the run's own says when to stop.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=end_with_parent, daemon=True).start()
     run_path, phase_number, entry, shares, number = arguments
     folder = RunFolder(Path(run_path))

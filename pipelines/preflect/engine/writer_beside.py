@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -27,7 +26,7 @@ from preflect.engine.plan import Phase, Plan
 from preflect.engine.run_folder import RunFolder
 from preflect.engine.sitting import Sitting
 from preflect.errors import PreflectError, RunError, StoppedError
-from preflect.process import collecting_seldom, count_cores
+from preflect.interpreter import born_deaf, collecting_seldom, count_cores, python_module
 
 FEWEST: Final = 3 * BLOCK
 """Samples that are worth it: the other Python takes a second to start."""
@@ -56,7 +55,7 @@ class WriterBeside:
     def __init__(self, sitting: Sitting, phase: Phase) -> None:
         self._folder = sitting.folder
         self._waiting = sitting.folder.waiting_blocks_path
-        self._arguments = (str(sitting.folder.path), str(phase.number), sitting.plan.entry)
+        self._command = python_module(__name__, sitting.folder.path, phase.number, sitting.plan.entry)
         self._python: subprocess.Popen[bytes] | None = None
 
     def write(self, block: int, outcomes: list[Outcome]) -> None:
@@ -74,14 +73,9 @@ class WriterBeside:
         shutil.rmtree(self._waiting, ignore_errors=True)
         self._waiting.mkdir()
         # It has the lock before its first line runs: this program may be killed, and the run resumed, before that.
-        with self._folder.log_path.open("ab") as log, shared_use(self._folder.live_path) as held:
+        with self._folder.log_path.open("ab") as log, shared_use(self._folder.live_path) as held, born_deaf():
             return subprocess.Popen(  # noqa: S603  (our own interpreter and module)
-                [sys.executable, "-P", "-m", __name__, *self._arguments],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                pass_fds=[held],
-                start_new_session=True,
+                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, pass_fds=[held]
             )
 
     def _end(self, python: subprocess.Popen[bytes]) -> None:
@@ -114,8 +108,6 @@ def main(arguments: Sequence[str]) -> None:
 
     Why a block could not be written stands on standard output.
     """
-    # A service's stop reaches all its processes: what was given is written all the same.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     run_path, phase_number, entry = arguments
     folder = RunFolder(Path(run_path))
     try:
@@ -137,5 +129,5 @@ def main(arguments: Sequence[str]) -> None:
 if __name__ == "__main__":
     with collecting_seldom():
         main(sys.argv[1:])
-    # All is on disk, and the run waits for the end of this: Python would take itself apart for a quarter of a second.
+    # All is on disk, and the run waits for this process: Python's tidying up takes a quarter of a second.
     os._exit(0)

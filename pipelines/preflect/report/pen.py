@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 from markupsafe import Markup
 
 from preflect.errors import RunError
+from preflect.interpreter import born_deaf
 
 _DRAW: Final = """
 import json, sys, vl_convert
@@ -27,16 +28,15 @@ class Pen:
     """Draws one specification after another; made early, it is ready when it's needed. Ends with its process."""
 
     def __init__(self) -> None:
-        # A session of its own: Ctrl-C is for the run.
-        self._process = subprocess.Popen(  # noqa: S603  (our own interpreter and text)
-            [sys.executable, "-c", _DRAW],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            start_new_session=True,
-        )
+        with born_deaf():
+            self._process = subprocess.Popen(  # noqa: S603  (our own interpreter and text)
+                [sys.executable, "-P", "-c", _DRAW],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                encoding="utf-8",
+            )
 
     def draw(self, specification: Mapping[str, Any]) -> Markup:
         """The drawing as inline SVG. Raises: RunError: it could not be drawn."""

@@ -12,6 +12,7 @@ class HttpReply:
 
     status: int
     headers: Mapping[str, str]
+    """To be looked up in lower case."""
     body: bytes
     seconds: float
     failure: str = ""

@@ -13,8 +13,8 @@ from preflect.engine.budget import Budget
 from preflect.engine.gate import RunGate
 from preflect.engine.journal import Journal, open_journal
 from preflect.engine.meter import Meter
+from preflect.interpreter import collecting_seldom
 from preflect.ports import ChatRequest
-from preflect.process import collecting_seldom
 from preflect.schemas import Message, OpenAIModel
 
 ASKERS_PER_PLACE = 2
