@@ -149,7 +149,7 @@ async def test_an_answered_call_leaves_nothing_until_garbage_is_looked_for(tmp_p
         try:
             for number in range(3):
                 await r.model.complete(ask(f"Name bird {number}."))
-            assert [left for left in gc.get_objects() if isinstance(left, ChatCall | HttpReply | Held)] == []
+            assert [left for left in gc.get_objects() if type(left) in (ChatCall, HttpReply, Held)] == []
         finally:
             gc.enable()
 
