@@ -21,6 +21,8 @@ from preflect.errors import BudgetError, CallError
 from preflect.ports import ChatReply, ChatRequest
 from preflect.schemas import Message, OpenAIModel, Price, Sampling
 
+from .http_server import serving
+
 PRICE = Price(input=2, output=8, cached_input=1)
 MICRO = 1_000_000
 PROMPT = "Say how a tide comes about, in a few words. " * 4
@@ -85,11 +87,11 @@ async def ask_for_all(till: Till, path: Path, calls: int, timeout_s: float) -> t
     """What came of so many calls, and what the journal counts as spent."""
     app = web.Application()
     app.router.add_post("/v1/chat/completions", till.answer)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0, backlog=1024)
-    await site.start()
-    base_url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+    async with serving(app, backlog=1024) as address:
+        return await _ask_there(f"{address}/v1", till, path, calls, timeout_s)
+
+
+async def _ask_there(base_url: str, till: Till, path: Path, calls: int, timeout_s: float) -> tuple[list[Result], float]:
     spec = OpenAIModel(
         model="m", base_url=base_url, concurrency=till.concurrency, price=PRICE, max_tokens=150, timeout_s=timeout_s
     )
@@ -108,9 +110,7 @@ async def ask_for_all(till: Till, path: Path, calls: int, timeout_s: float) -> t
             asked = (models["teacher"].complete(request(number)) for number in range(calls))
             results = await asyncio.gather(*asked, return_exceptions=True)
         journal.add_to_counter(LOST_USD, purse.lost_usd)
-        spent = journal.spent_usd()
-    await runner.cleanup()
-    return results, spent
+        return results, journal.spent_usd()
 
 
 def request(number: int) -> ChatRequest:

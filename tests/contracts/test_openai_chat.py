@@ -26,6 +26,8 @@ from preflect.ports import ChatRequest
 from preflect.schemas import Message, OpenAIModel, Price, Sampling, SharedLimit
 from preflect.traffic.http_reply import HttpReply
 
+from .http_server import serving
+
 Answer = Callable[[int, dict[str, Any]], Awaitable[web.StreamResponse]]
 
 
@@ -64,14 +66,8 @@ class Endpoint:
 async def served(endpoint: Endpoint) -> AsyncGenerator[str]:
     app = web.Application()
     app.router.add_post("/v1/chat/completions", endpoint.handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-    finally:
-        await runner.cleanup()
+    async with serving(app) as address:
+        yield f"{address}/v1"
 
 
 @dataclass

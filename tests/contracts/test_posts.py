@@ -22,6 +22,8 @@ from preflect.adapters.http_post import HttpPost, open_post
 from preflect.adapters.post_beside import PostBeside, open_post_beside
 from preflect.traffic.http_reply import HttpReply
 
+from .http_server import serving
+
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Post = HttpPost | PostBeside
 
@@ -32,14 +34,8 @@ KEY = "sk-never-to-be-seen"
 async def served(answer: Answer) -> AsyncGenerator[str]:
     app = web.Application(client_max_size=2**30)
     app.router.add_post("/chat", answer)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/chat"
-    finally:
-        await runner.cleanup()
+    async with serving(app) as address:
+        yield f"{address}/chat"
 
 
 @pytest.fixture
