@@ -118,15 +118,11 @@ def write_recipe(tmp_path: Path) -> WriteRecipe:
 
 
 def contents(run: Path) -> dict[str, str]:
-    """Hash of each file that must be the same whenever the same work was done.
-
-    What a kill leaves of files that were being written is hidden: there may be some, or not.
-    """
+    """Hash of each file that must be the same whenever the same work was done."""
     files = [
         *run.glob("samples/*"),
         *run.glob("phases/**/*.parquet"),
         *run.glob("export/**/*"),
         run / "rejections.parquet",
     ]
-    whole = {str(path.relative_to(run)): path for path in files if path.is_file()}
-    return {name: sha256(path.read_bytes()).hexdigest() for name, path in whole.items() if "/." not in name}
+    return {str(path.relative_to(run)): sha256(path.read_bytes()).hexdigest() for path in files if path.is_file()}

@@ -141,6 +141,9 @@ def test_what_a_killed_sitting_left_of_its_end_is_not_taken_for_what_people_said
     left.digests_path.mkdir(parents=True)
     for block, before in left.blocks():
         (left.digests_path / block.stem).write_bytes(Ending().digest(left.recipe(), [*before][:1]))
+    for folder in (left.export_path / ".export-0", left.export_path / "dpo" / ".train.parquet.0.tmp"):
+        folder.mkdir(parents=True)
+        (folder / "half").touch()
     assert preflect("review", "pull", "other").returncode == 0
     assert contents(finished) == contents(tmp_path / "other")
 

@@ -6,6 +6,7 @@ others, so that neither the run's beginning nor its end waits for it.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import import_module
@@ -74,6 +75,9 @@ class Ending:
         check_judge(recipe.limits, review, must_be_known=review_stage(recipe) is not None)
         self.prepare()
         self._found = Findings(truth_of(folder))
+        # What a killed process left of them: whoever ends a run has it to itself.
+        for left in [*folder.export_path.rglob(".*")]:
+            shutil.rmtree(left, ignore_errors=True)
         intakes = _intakes(folder, self._found, recipe.export)
         return write_export(intakes, folder.export_path, recipe.export, recipe.seed)
 
