@@ -17,6 +17,7 @@ from typing import Any
 from preflect.adapters.sim_process import simulated_endpoint
 from preflect.engine.live_files import LiveFiles
 from preflect.engine.run_folder import RunFolder
+from preflect.engine.waiting_blocks import WaitingBlocks
 from preflect.schemas import Manifest, Recipe, SimModel
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -141,4 +142,5 @@ def run_of_five_rows(path: Path, *before: str) -> RunFolder:
         )
     )
     folder.phase(0, closed=False, last=False).create()
+    WaitingBlocks(folder).clear()
     return folder

@@ -8,11 +8,12 @@ import logging
 import sys
 import tempfile
 import threading
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from itertools import islice
+from collections.abc import Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from pkgutil import resolve_name
+from queue import SimpleQueue
 from typing import Any, Final
 
 import datasets.config
@@ -22,21 +23,18 @@ from distilabel.steps.base import GeneratorStep, GlobalStep, Step, StepInput
 from distilabel.typing import GeneratorStepOutput, StepColumns, StepOutput
 from pydantic import PrivateAttr
 
-from preflect.adapters.distilabel_rows import Counted, read_row, row_of
-from preflect.engine.dataset import BlockWriter
 from preflect.engine.executor import Outcome
 from preflect.engine.live_files import LiveFiles, end_with_parent
 from preflect.engine.lock import shared_use
-from preflect.engine.phase_work import close_phase, stream_phase
+from preflect.engine.phase_work import close_phase, write_stream
 from preflect.engine.plan import Phase, Plan
 from preflect.engine.run_folder import RunFolder
 from preflect.engine.sitting import Sitting
+from preflect.engine.waiting_blocks import WaitingBlocks
 from preflect.errors import PreflectError, RunError, StoppedError
+from preflect.interpreter import collecting_seldom
 
 _LOG: Final = logging.getLogger(__name__)
-
-BATCH: Final = 256
-"""Rows handed on at a time: a batch costs distilabel some 20 ms, however small it is."""
 
 
 class Share:
@@ -79,99 +77,101 @@ def telling(run_path: str) -> Generator[None]:
 
 
 class Stream(GeneratorStep):
-    """The executor, yielding what is finished."""
+    """The executor, yielding the blocks that are finished."""
 
     run_path: str
     phase_number: int
     entry: str
-    _rows: Iterator[dict[str, Any]] = PrivateAttr(default_factory=lambda: iter(()))
+    _whole: SimpleQueue[int | None] | None = PrivateAttr(None)
+    """Numbers of the blocks that wait for `Write`; None says that there will be no more."""
 
     @property
     def outputs(self) -> StepColumns:
-        """One JSON column: a wide row with a None in its first batch breaks distilabel's write buffer."""
-        return ["row"]
+        """A block's number; at the end, how many there were."""
+        return ["block", "is_end"]
 
     def load(self) -> None:
         """Begins the work: distilabel asks for rows when all its steps are there, and looks for that every 2.5 s."""
         super().load()
         with telling(self.run_path):
-            self._rows = _begin(Share(self.run_path, self.phase_number, self.entry))
+            self._whole = SimpleQueue()
+            share = Share(self.run_path, self.phase_number, self.entry)
+            threading.Thread(target=self._work, args=(share, self._whole), daemon=True).start()
+
+    def _work(self, share: Share, whole: SimpleQueue[int | None]) -> None:
+        waiting = WaitingBlocks(share.folder)
+
+        def hand_over(block: int, outcomes: list[Outcome]) -> None:
+            waiting.put(block, outcomes)
+            whole.put(block)
+
+        try:
+            with telling(self.run_path), shared_use(share.folder.live_path):
+                write_stream(share.sitting, share.phase, hand_over)
+        except PreflectError as error:
+            _log_unless_stopped(error)
+        finally:
+            whole.put(None)
 
     def process(self, offset: int = 0) -> GeneratorStepOutput:  # noqa: ARG002  (distilabel's signature)
-        """Rows in order of completion, then one that says how many there were and whether that is all."""
-        with telling(self.run_path):
-            while batch := list(islice(self._rows, BATCH)):
-                yield batch, False
-            yield [], True
-
-
-def _begin(share: Share) -> Iterator[dict[str, Any]]:
-    """Start the phase's calls; its rows as they finish."""
-    with ExitStack() as work:
-        work.enter_context(shared_use(share.folder.live_path))
-        outcomes = work.enter_context(stream_phase(share.sitting, share.phase))
-        return _rows(share, outcomes, work.pop_all())
-
-
-def _rows(share: Share, outcomes: Iterator[Outcome], work: ExitStack) -> Iterator[dict[str, Any]]:
-    sent = 0
-    try:
-        with work:
-            for outcome in outcomes:
-                sent += 1
-                yield row_of(outcome)
-    except PreflectError as error:
-        _log_unless_stopped(error)
-        share.tell(error)
-        yield row_of(Counted(sent, complete=False))
-    else:
-        yield row_of(Counted(sent, complete=True))
+        """Blocks in order of completion."""
+        assert self._whole is not None
+        sent = 0
+        while (block := self._whole.get()) is not None:
+            sent += 1
+            yield [{"block": block, "is_end": False}], False
+        yield [{"block": sent, "is_end": True}], True
 
 
 class Write(Step):
-    """Writes rows as blocks of the phase's dataset."""
+    """Writes blocks of the phase's dataset, in a thread: `Stream` is asked for the next when this step is back."""
 
     run_path: str
     phase_number: int
     entry: str
     _share: Share | None = PrivateAttr(None)
-    _writer: BlockWriter | None = PrivateAttr(None)
-    _received: int = PrivateAttr(0)
+    _thread: ThreadPoolExecutor | None = PrivateAttr(None)
+    _writing: list[Future[None]] = PrivateAttr(default_factory=list[Future[None]])
 
     @property
     def inputs(self) -> StepColumns:
         """What `Stream` gives."""
-        return ["row"]
+        return ["block", "is_end"]
 
     @property
     def outputs(self) -> StepColumns:
-        """How many rows have come so far."""
+        """How many blocks have come so far."""
         return ["received"]
+
+    def load(self) -> None:
+        """Reads the plan."""
+        super().load()
+        with telling(self.run_path):
+            self._share = Share(self.run_path, self.phase_number, self.entry)
+            self._thread = ThreadPoolExecutor(1)
 
     def process(self, inputs: StepInput) -> StepOutput:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Yields once, since distilabel takes one yield a batch."""
-        with telling(self.run_path):
-            self._take(inputs)
-        yield [{"row": "", "received": self._received} for _ in inputs]
-
-    def _take(self, rows: Sequence[dict[str, Any]]) -> None:
-        self._share = self._share or Share(self.run_path, self.phase_number, self.entry)
-        self._writer = self._writer or BlockWriter(self._share.sitting.streamed(self._share.phase))
-        for row in rows:
-            item = read_row(row)
-            if isinstance(item, Counted):
-                self._end(self._share, self._writer, item)
+        assert self._share is not None
+        assert self._thread is not None
+        for row in inputs:
+            if row["is_end"]:
+                self._end(self._share, sent=row["block"])
             else:
-                self._received += 1
-                self._writer.add(item)
+                self._writing.append(self._thread.submit(self._write, self._share, row["block"]))
+        yield [{**row, "received": len(self._writing)} for row in inputs]
 
-    def _end(self, share: Share, writer: BlockWriter, sent: Counted) -> None:
-        if not sent.complete or self._received != sent.rows:
-            writer.stop()
-            share.tell(RunError(f"distilabel lost rows: {sent.rows} were sent, {self._received} arrived"))
-            return
-        writer.finish()
-        if share.phase.closing is None:
+    def _write(self, share: Share, block: int) -> None:
+        with telling(self.run_path):
+            WaitingBlocks(share.folder).write(block, share.sitting.streamed(share.phase))
+
+    def _end(self, share: Share, sent: int) -> None:
+        """Tell of a good end, or of lost blocks; where a step has told of a failure, that stands."""
+        for writing in self._writing:
+            writing.result()
+        if (received := len(self._writing)) != sent:
+            share.tell(RunError(f"distilabel lost blocks: {sent} were sent, {received} arrived"))
+        elif share.phase.closing is None:
             share.tell(None)
 
 
@@ -216,13 +216,20 @@ def _log_unless_stopped(error: PreflectError) -> None:
         _LOG.error("the phase failed", exc_info=error)
 
 
+class Uncached(Pipeline):
+    """A pipeline that writes nothing down for a resume: that takes 20 ms a batch, and hangs or returns stale rows."""
+
+    def _cache(self) -> None:
+        pass
+
+
 def pipeline_of(run_path: str, phase_number: int, entry: str, cache: str) -> Pipeline:
     """The phase as a pipeline, which keeps its files under `cache`."""
     share: dict[str, Any] = {"run_path": run_path, "phase_number": phase_number, "entry": entry}
     closes = resolve_name(entry)(run_path).phases[phase_number].closing is not None
-    with Pipeline(name=f"phase-{phase_number}", cache_dir=cache) as pipeline:
-        last: Step = Write(name="write", input_batch_size=BATCH, **share)
-        Stream(name="stream", batch_size=BATCH, **share).connect(last)
+    with Uncached(name=f"phase-{phase_number}", cache_dir=cache) as pipeline:
+        last: Step = Write(name="write", input_batch_size=1, **share)
+        Stream(name="stream", batch_size=1, **share).connect(last)
         if closes:
             last.connect(Close(name="close", **share))
     return pipeline
@@ -243,7 +250,8 @@ def main(arguments: Sequence[str]) -> None:
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # else a line for every request
     threading.Thread(target=end_with_parent, daemon=True).start()
     run_path, phase_number, entry = arguments
-    run_phase(run_path, int(phase_number), entry)
+    with collecting_seldom():  # its steps' processes are copies of this one
+        run_phase(run_path, int(phase_number), entry)
 
 
 if __name__ == "__main__":

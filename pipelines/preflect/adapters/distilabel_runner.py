@@ -1,7 +1,8 @@
 """The distilabel runner: a phase as a distilabel pipeline in a process of its own.
 
 A streaming `GeneratorStep` holds the executor, a `Step` writes what it yields, and a whole-set stage follows as a
-`GlobalStep`. Rows travel as one JSON column; blocks on disk are the result, and the pipeline's rows are only counted.
+`GlobalStep`. A row is the number of a block of samples, which lie in a file until they are written: distilabel makes
+text of every row a dozen times, and takes some 20 ms a batch however small it is.
 The pipeline's process has its own session and log file, so its log and its signal handlers don't touch the terminal.
 """
 
@@ -20,6 +21,7 @@ import orjson
 from preflect.engine.live_files import LiveFiles
 from preflect.engine.plan import Phase
 from preflect.engine.sitting import Sitting
+from preflect.engine.waiting_blocks import WaitingBlocks
 from preflect.errors import InputError, RunError
 from preflect.files import write_text_atomically
 from preflect.interpreter import python_module
@@ -53,6 +55,7 @@ class DistilabelRunner:
         """Raises: what the pipeline's process ended with: StoppedError, RunError or another error of ours."""
         files = LiveFiles(sitting.folder.live_path)
         files.clear()
+        WaitingBlocks(sitting.folder).clear()
         write_text_atomically(files.endpoints, orjson.dumps(dict(sitting.endpoints)).decode())
         sitting.streamed(phase).create()
         arguments = (sitting.folder.path, phase.number, sitting.plan.entry)

@@ -44,6 +44,7 @@ class LiveFiles:
         fresh.write_bytes(orjson.dumps(outcome))
         with suppress(FileExistsError):
             self.outcome.hardlink_to(fresh)
+        fresh.unlink()  # else this process's next word would be written over its first
 
     def lost_worker(self) -> bool:
         """Whether a process that works on the phase is gone, and nobody has told how the phase ended."""

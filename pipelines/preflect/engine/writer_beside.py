@@ -7,7 +7,6 @@ check and write a sample takes a fourth of what its call takes.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -16,8 +15,6 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Final, Self
 
-from pydantic import TypeAdapter
-
 from preflect.engine.dataset import BLOCK
 from preflect.engine.executor import Outcome
 from preflect.engine.lock import shared_use
@@ -25,13 +22,12 @@ from preflect.engine.phase_work import rows_into, write_stream
 from preflect.engine.plan import Phase, Plan
 from preflect.engine.run_folder import RunFolder
 from preflect.engine.sitting import Sitting
+from preflect.engine.waiting_blocks import WaitingBlocks
 from preflect.errors import PreflectError, RunError, StoppedError
 from preflect.interpreter import born_deaf, collecting_seldom, count_cores, python_module
 
 FEWEST: Final = 3 * BLOCK
 """Samples that are worth it: the other Python takes a second to start."""
-
-_OUTCOMES: Final = TypeAdapter(list[Outcome])
 
 
 def is_worth_it(sitting: Sitting, phase: Phase) -> bool:
@@ -48,13 +44,12 @@ def write_beside(sitting: Sitting, phase: Phase) -> None:
 class WriterBeside:
     """Writes the blocks that it's given, however the `with` block ends, which waits for that.
 
-    They lie in files until they are read, so that nobody here waits meanwhile. When this program is killed the writer
-    goes on to the last of them, and keeps the next sitting out until then.
+    When this program is killed the writer goes on to the last of them, and keeps the next sitting out until then.
     """
 
     def __init__(self, sitting: Sitting, phase: Phase) -> None:
         self._folder = sitting.folder
-        self._waiting = sitting.folder.waiting_blocks_path
+        self._waiting = WaitingBlocks(sitting.folder)
         self._command = python_module(__name__, sitting.folder.path, phase.number, sitting.plan.entry)
         self._python: subprocess.Popen[bytes] | None = None
 
@@ -63,15 +58,14 @@ class WriterBeside:
         python = self._python = self._python or self._start()
         if python.poll() is not None:
             self._end(python)
-        _file_of(self._waiting, block).write_bytes(_OUTCOMES.dump_json(outcomes))
+        self._waiting.put(block, outcomes)
         assert python.stdin is not None
         with suppress(BrokenPipeError):  # looked at when the next is given, and at the end
             python.stdin.write(f"{block}\n".encode())
             python.stdin.flush()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        shutil.rmtree(self._waiting, ignore_errors=True)
-        self._waiting.mkdir()
+        self._waiting.clear()
         # It has the lock before its first line runs: this program may be killed, and the run resumed, before that.
         with self._folder.log_path.open("ab") as log, shared_use(self._folder.live_path) as held, born_deaf():
             return subprocess.Popen(  # noqa: S603  (our own interpreter and module)
@@ -99,10 +93,6 @@ class WriterBeside:
                 raise
 
 
-def _file_of(folder: Path, block: int) -> Path:
-    return folder / f"{block}.json"
-
-
 def main(arguments: Sequence[str]) -> None:
     """Run path, phase number and the plan's entry, as `WriterBeside` gives them; blocks' numbers on standard input.
 
@@ -113,11 +103,9 @@ def main(arguments: Sequence[str]) -> None:
     try:
         plan: Plan = resolve_name(entry)(run_path)
         sitting = Sitting(plan=plan, folder=folder, endpoints={}, stop_requested=bool, publish=lambda _: None)
-        dataset = sitting.streamed(plan.phases[int(phase_number)])
+        dataset, waiting = sitting.streamed(plan.phases[int(phase_number)]), WaitingBlocks(folder)
         for line in sys.stdin:
-            waiting = _file_of(folder.waiting_blocks_path, int(line))
-            dataset.write(int(line), _OUTCOMES.validate_json(waiting.read_bytes()))
-            waiting.unlink()
+            waiting.write(int(line), dataset)
     except PreflectError as error:
         print(error, flush=True)  # noqa: T201  (to the run's own program)
         sys.exit(1)
