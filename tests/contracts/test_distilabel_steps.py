@@ -61,8 +61,8 @@ def test_the_work_begins_when_the_step_is_loaded_since_distilabel_waits_before_i
         assert time.monotonic() < deadline
         time.sleep(0.02)
     assert [(batch, is_last) for batch, is_last in stream.process()] == [
-        ([{"block": 0, "is_end": False}], False),
-        ([{"block": 1, "is_end": True}], True),
+        ([{"says": "block", "number": 0}], False),
+        ([{"says": "whole", "number": 1}], True),
     ]
 
 
@@ -114,11 +114,12 @@ def test_only_the_first_yield_of_a_batch_counts_and_write_makes_no_second(traps:
 
 
 def test_a_block_lost_between_the_steps_is_missed_and_not_called_whole(steps: Steps, folder: RunFolder) -> None:
-    *_, end = steps.rows()
+    _, end = steps.rows()
     [written] = steps.write.process([end])
     assert outcome_of(folder) == {"error": "RunError", "message": "distilabel lost blocks: 1 were sent, 0 arrived"}
     assert not folder.phase(0, closed=False, last=False).has(0)
     list(steps.close.process(written))
+    assert outcome_of(folder)["message"].startswith("distilabel lost blocks")
     assert not folder.phase(0, closed=True, last=True).has(0)
 
 
@@ -135,3 +136,30 @@ def test_a_block_that_cannot_be_written_is_told_of_at_once_and_again_at_the_end(
     with pytest.raises(IsADirectoryError):  # which distilabel writes into the log, and goes on
         list(steps.write.process([end]))
     assert "a step of the distilabel pipeline broke: IsADirectoryError" in outcome_of(folder)["message"]
+
+
+class PanicError(BaseException):
+    """What PyO3 makes of a panic is no Exception either."""
+
+
+@pytest.mark.parametrize("error", [PanicError("a library's fault"), SystemExit(3)])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_stream_that_broke_off_however_never_passes_for_a_whole_one(
+    error: BaseException, steps: Steps, folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("preflect.adapters.distilabel_pipeline.write_stream", broken)
+    rows = steps.rows()
+    assert rows == [{"says": "broken", "number": 0}]
+    [written] = steps.write.process(rows)
+    list(steps.close.process(written))
+    assert outcome_of(folder) == {"error": "RunError", "message": "the samples of a phase broke off"}
+    assert not folder.phase(0, closed=True, last=True).has(0)
+
+
+def test_what_distilabel_made_of_a_failed_batch_is_not_closed(steps: Steps, folder: RunFolder) -> None:
+    list(steps.close.process([{"says": "whole", "number": 1, "is_whole": None}]))
+    assert outcome_of(folder) == {"error": "RunError", "message": "not all samples of a phase were written"}
+    assert not folder.phase(0, closed=True, last=True).has(0)

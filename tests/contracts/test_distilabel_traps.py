@@ -221,6 +221,15 @@ def test_all_its_processes_end_when_the_run_is_killed(tmp_path: Path) -> None:
         ]
 
 
+def test_blocks_of_an_earlier_sitting_are_not_taken_for_this_ones(
+    folder: RunFolder, carry: Callable[[str, str], None]
+) -> None:
+    (folder.waiting_blocks_path / "7.json").write_text("[]")
+    with pytest.raises(RunError):
+        carry("True", RAISE)
+    assert not [*folder.waiting_blocks_path.iterdir()]
+
+
 def test_a_step_whose_process_is_killed_does_not_leave_the_run_waiting(carry: Callable[[str, str], None]) -> None:
     with pytest.raises(RunError, match=r"a process of the distilabel pipeline was killed, perhaps for want of memory"):
         carry("parent_process()", KILL)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from preflect.engine import run
+from preflect.engine.progress import Snapshot
 from preflect.engine.run_folder import RunFolder
+from preflect.engine.running import Watch
+from preflect.recipes import load
 
 from .conftest import Run, WriteRecipe, contents
 
@@ -87,3 +93,26 @@ def test_files_lost_from_a_stopped_run_are_made_again_without_a_call(
         assert contents(run) == files
         assert RunFolder(run).manifest().calls == calls
         check_counts(run)
+
+
+def test_blocks_go_over_distilabel_and_it_writes_none_of_them_down(tmp_path: Path, write_recipe: WriteRecipe) -> None:
+    rows = [{"instruction": f"Name {number} harbours.", "reference_answer": "none"} for number in range(600)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    written_down: set[str] = set()
+
+    def look(_: Snapshot) -> None:
+        with suppress(FileNotFoundError):  # it is gone at the end
+            written_down.update(path.name for path in (tmp_path / "distilabel" / ".live").rglob("batch_*"))
+
+    for engine in ("local", "distilabel"):
+        recipe = write_recipe(
+            engine=engine,
+            input={"path": str(tmp_path / "rows.jsonl")},
+            models={"teacher": {"kind": "sim", "max_tokens": 60, "concurrency": 100}},
+            stages=[{"stage": "respond", "model": "teacher"}, {"stage": "grade"}, {"stage": "dedup"}],
+            limits={"max_rejected": 1.0},
+        )
+        run(load(recipe), tmp_path / engine, Watch(publish=look))
+        check_counts(tmp_path / engine)
+    assert contents(tmp_path / "local") == contents(tmp_path / "distilabel")
+    assert not written_down

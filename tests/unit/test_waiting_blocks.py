@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -57,5 +59,26 @@ def test_blocks_come_out_as_they_were_put_in(blocks: dict[int, list[Outcome]]) -
             waiting.put(block, outcomes)
         for block in blocks:
             waiting.write(block, written)
+            with pytest.raises(FileNotFoundError):
+                waiting.write(block, written)
         assert written.blocks == blocks
-        assert not [*folder.waiting_blocks_path.iterdir()]
+        assert not len(waiting)
+
+
+def test_what_finds_no_room_leaves_none_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = RunFolder(tmp_path)
+    folder.live_path.mkdir()
+    waiting = WaitingBlocks(folder)
+    waiting.clear()
+
+    def half_written(path: Path, _: bytes) -> None:
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as full, pytest.raises(OSError, match="No space"):
+        full.setattr(Path, "write_bytes", half_written)
+        waiting.put(0, [])
+    assert not len(waiting)
+    waiting.put(0, [])
+    waiting.clear()
+    assert not len(waiting)

@@ -54,11 +54,6 @@ class Share:
         )
         self.phase: Phase = plan.phases[phase_number]
 
-    @property
-    def failed(self) -> bool:
-        """Whether some step of the phase has told of a failure."""
-        return self._files.outcome.exists()
-
     def tell(self, error: PreflectError | None) -> None:
         """Say how the phase ended; the first word stands."""
         self._files.tell(error)
@@ -82,45 +77,48 @@ class Stream(GeneratorStep):
     run_path: str
     phase_number: int
     entry: str
-    _whole: SimpleQueue[int | None] | None = PrivateAttr(None)
-    """Numbers of the blocks that wait for `Write`; None says that there will be no more."""
+    _rows: SimpleQueue[dict[str, Any]] | None = PrivateAttr(None)
 
     @property
     def outputs(self) -> StepColumns:
-        """A block's number; at the end, how many there were."""
-        return ["block", "is_end"]
+        """A `block` with its number; at the end whether the set is `whole` or `broken`, and how many there were."""
+        return ["says", "number"]
 
     def load(self) -> None:
         """Begins the work: distilabel asks for rows when all its steps are there, and looks for that every 2.5 s."""
         super().load()
         with telling(self.run_path):
-            self._whole = SimpleQueue()
             share = Share(self.run_path, self.phase_number, self.entry)
-            threading.Thread(target=self._work, args=(share, self._whole), daemon=True).start()
+            self._rows = SimpleQueue()
+            threading.Thread(target=self._work, args=(share, self._rows), daemon=True).start()
 
-    def _work(self, share: Share, whole: SimpleQueue[int | None]) -> None:
-        waiting = WaitingBlocks(share.folder)
+    def _work(self, share: Share, rows: SimpleQueue[dict[str, Any]]) -> None:
+        waiting, sent = WaitingBlocks(share.folder), 0
 
         def hand_over(block: int, outcomes: list[Outcome]) -> None:
+            nonlocal sent
             waiting.put(block, outcomes)
-            whole.put(block)
+            sent += 1
+            rows.put({"says": "block", "number": block})
 
+        end = "broken"
         try:
             with telling(self.run_path), shared_use(share.folder.live_path):
                 write_stream(share.sitting, share.phase, hand_over)
-        except PreflectError as error:
+            end = "whole"
+        except Exception as error:  # noqa: BLE001  (it was told of)
             _log_unless_stopped(error)
         finally:
-            whole.put(None)
+            rows.put({"says": end, "number": sent})
 
     def process(self, offset: int = 0) -> GeneratorStepOutput:  # noqa: ARG002  (distilabel's signature)
-        """Blocks in order of completion."""
-        assert self._whole is not None
-        sent = 0
-        while (block := self._whole.get()) is not None:
-            sent += 1
-            yield [{"block": block, "is_end": False}], False
-        yield [{"block": sent, "is_end": True}], True
+        """Blocks in order of completion, and the end."""
+        assert self._rows is not None
+        is_last = False
+        while not is_last:
+            row = self._rows.get()
+            is_last = row["says"] != "block"
+            yield [row], is_last
 
 
 class Write(Step):
@@ -136,12 +134,12 @@ class Write(Step):
     @property
     def inputs(self) -> StepColumns:
         """What `Stream` gives."""
-        return ["block", "is_end"]
+        return ["says", "number"]
 
     @property
     def outputs(self) -> StepColumns:
-        """How many blocks have come so far."""
-        return ["received"]
+        """Whether all that was sent is on disk."""
+        return ["is_whole"]
 
     def load(self) -> None:
         """Reads the plan."""
@@ -152,27 +150,38 @@ class Write(Step):
 
     def process(self, inputs: StepInput) -> StepOutput:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Yields once, since distilabel takes one yield a batch."""
+        with telling(self.run_path):
+            results = [{**row, "is_whole": self._take(row["says"], row["number"])} for row in inputs]
+        yield results
+
+    def _take(self, says: str, number: int) -> bool:
         assert self._share is not None
         assert self._thread is not None
-        for row in inputs:
-            if row["is_end"]:
-                self._end(self._share, sent=row["block"])
-            else:
-                self._writing.append(self._thread.submit(self._write, self._share, row["block"]))
-        yield [{**row, "received": len(self._writing)} for row in inputs]
-
-    def _write(self, share: Share, block: int) -> None:
-        with telling(self.run_path):
-            WaitingBlocks(share.folder).write(block, share.sitting.streamed(share.phase))
-
-    def _end(self, share: Share, sent: int) -> None:
-        """Tell of a good end, or of lost blocks; where a step has told of a failure, that stands."""
+        if says == "block":
+            self._writing.append(self._thread.submit(self._write, self._share, number))
+            return False
         for writing in self._writing:
             writing.result()
-        if (received := len(self._writing)) != sent:
+        return self._end(self._share, says, sent=number)
+
+    def _write(self, share: Share, block: int) -> None:
+        try:
+            with telling(self.run_path), shared_use(share.folder.live_path):
+                WaitingBlocks(share.folder).write(block, share.sitting.streamed(share.phase))
+        except Exception as error:
+            _log_unless_stopped(error)
+            raise
+
+    def _end(self, share: Share, says: str, sent: int) -> bool:
+        """Tell how it ended; where a step has told of a failure, that stands."""
+        received = len(self._writing)
+        if says != "whole":
+            share.tell(RunError("the samples of a phase broke off"))
+        elif received != sent:
             share.tell(RunError(f"distilabel lost blocks: {sent} were sent, {received} arrived"))
         elif share.phase.closing is None:
             share.tell(None)
+        return says == "whole" and received == sent
 
 
 class Close(GlobalStep):
@@ -185,7 +194,7 @@ class Close(GlobalStep):
     @property
     def inputs(self) -> StepColumns:
         """Only a sign that all is written: the samples themselves are on disk."""
-        return ["received"]
+        return ["is_whole"]
 
     @property
     def outputs(self) -> StepColumns:
@@ -196,9 +205,10 @@ class Close(GlobalStep):
         """Yields once, when the dataset is on disk."""
         with telling(self.run_path):
             share = Share(self.run_path, self.phase_number, self.entry)
-            if not share.failed:
-                with shared_use(share.folder.live_path):
-                    share.tell(_close(share))
+            with shared_use(share.folder.live_path):
+                # Of a batch that failed distilabel makes Nones.
+                is_whole = any(row["is_whole"] is True for row in inputs)
+                share.tell(_close(share) if is_whole else RunError("not all samples of a phase were written"))
         yield [{**row, "closed": True} for row in inputs]
 
 
@@ -211,16 +221,20 @@ def _close(share: Share) -> PreflectError | None:
     return None
 
 
-def _log_unless_stopped(error: PreflectError) -> None:
+def _log_unless_stopped(error: Exception) -> None:
     if not isinstance(error, StoppedError):
         _LOG.error("the phase failed", exc_info=error)
 
 
 class Uncached(Pipeline):
-    """A pipeline that writes nothing down for a resume: that takes 20 ms a batch, and hangs or returns stale rows."""
+    """A pipeline that writes nothing down for its resume, which hangs or returns stale rows: it takes 20 ms a batch."""
 
     def _cache(self) -> None:
         pass
+
+    def _register_batch(self, batch: Any) -> None:
+        assert self._batch_manager is not None
+        self._batch_manager.register_batch(batch)
 
 
 def pipeline_of(run_path: str, phase_number: int, entry: str, cache: str) -> Pipeline:

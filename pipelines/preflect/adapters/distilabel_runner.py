@@ -29,7 +29,7 @@ from preflect.interpreter import python_module
 POLL_S: Final = 0.1
 
 GRACE_S: Final = 10.0
-"""What the pipeline gets to end by itself, once a step has told how the phase ended."""
+"""What the pipeline gets to end by itself, once a step has told how the phase ended, or to write one more block."""
 
 
 SOCKET_PATH_MAX: Final = 103 if sys.platform == "darwin" else 107
@@ -80,15 +80,16 @@ class DistilabelRunner:
 
 def _follow(process: subprocess.Popen[bytes], files: LiveFiles, sitting: Sitting) -> None:
     """Until the pipeline ends, or distilabel waits for ever for a step that is no more."""
-    ended_at: float | None = None
+    blocks, left, since = WaitingBlocks(sitting.folder), -1, time.monotonic()
     while process.poll() is None:
         ended = files.outcome.exists()
         if ended or sitting.stop_requested():
             files.stop.touch()
         if snapshot := files.snapshot():
             sitting.tell(snapshot)
-        ended_at = ended_at or (time.monotonic() if ended else None)
-        if ended_at is not None and time.monotonic() > ended_at + GRACE_S:
+        if ended and len(blocks) != left:
+            left, since = len(blocks), time.monotonic()
+        if ended and time.monotonic() > since + GRACE_S:
             return
         if files.lost_worker():
             files.tell(RunError("a process of the distilabel pipeline was killed, perhaps for want of memory"))

@@ -68,7 +68,8 @@ class LiveFiles:
     def raise_failure(self, returncode: int, log: Path) -> None:
         """Raises: what the phase ended with: StoppedError, RunError or another error of ours."""
         if not self.outcome.exists():
-            raise RunError(f"a process of the run ended with exit code {returncode}; see {log}")
+            how = f"with exit code {returncode}" if returncode else "before its work was done"
+            raise RunError(f"a process of the run ended {how}; see {log}")
         outcome = orjson.loads(self.outcome.read_bytes())
         if outcome["error"]:
             kind = vars(errors).get(outcome["error"], RunError)
