@@ -102,7 +102,7 @@ def test_blocks_go_over_distilabel_and_it_writes_none_of_them_down(tmp_path: Pat
 
     def look(_: Snapshot) -> None:
         with suppress(FileNotFoundError):  # it is gone at the end
-            written_down.update(path.name for path in (tmp_path / "distilabel" / ".live").rglob("batch_*"))
+            written_down.update(path.name for path in (tmp_path / "distilabel" / ".live").rglob("batch_*.json"))
 
     for engine in ("local", "distilabel"):
         recipe = write_recipe(

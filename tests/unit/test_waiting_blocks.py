@@ -75,9 +75,10 @@ def test_what_finds_no_room_leaves_none_behind(tmp_path: Path, monkeypatch: pyte
         path.touch()
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with monkeypatch.context() as full, pytest.raises(OSError, match="No space"):
+    with monkeypatch.context() as full:
         full.setattr(Path, "write_bytes", half_written)
-        waiting.put(0, [])
+        with pytest.raises(OSError, match="No space"):
+            waiting.put(0, [])
     assert not len(waiting)
     waiting.put(0, [])
     waiting.clear()

@@ -234,7 +234,7 @@ class Uncached(Pipeline):
 
     def _register_batch(self, batch: Any) -> None:
         assert self._batch_manager is not None
-        self._batch_manager.register_batch(batch)
+        self._batch_manager.register_batch(batch)  # pyright: ignore[reportUnknownMemberType] - nowhere to write it
 
 
 def pipeline_of(run_path: str, phase_number: int, entry: str, cache: str) -> Pipeline:
