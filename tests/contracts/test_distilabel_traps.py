@@ -235,6 +235,15 @@ def test_a_step_whose_process_is_killed_does_not_leave_the_run_waiting(carry: Ca
         carry("parent_process()", KILL)
 
 
+def test_steps_that_die_before_their_work_begins_do_not_leave_the_run_waiting(
+    carry: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("preflect.adapters.distilabel_runner.START_S", 5)
+    dies = "import __main__; __main__.Share.__init__ = lambda *_: " + KILL
+    with pytest.raises(RunError, match=r"a process of the distilabel pipeline was killed"):
+        carry("not parent_process()", dies)
+
+
 @given(st.integers(0, 90))
 def test_a_folder_in_which_multiprocessing_could_make_no_socket_is_refused_by_name(length: int) -> None:
     folder = "/" + "f" * length

@@ -129,6 +129,20 @@ def test_what_nobody_foresaw_is_one_line_and_a_traceback_with_debug() -> None:
     assert "Traceback (most recent call last)" in long.stderr
 
 
+def test_a_full_disk_says_so_and_what_to_do() -> None:
+    code = (
+        "import errno, os, sys; from preflect.cli import app, main\n"
+        "def crash() -> None: raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), 'run/journal')\n"
+        "app.app.command('crash')(crash); sys.exit(main())"
+    )
+    done = subprocess.run([sys.executable, "-c", code, "crash"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: the disk is full: [Errno 28] No space left on device: 'run/journal'\n"
+        "what was done is kept: make room, then go on with `preflect resume`; `--debug` shows the traceback\n"
+    )
+
+
 # init
 
 

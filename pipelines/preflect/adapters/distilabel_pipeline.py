@@ -255,7 +255,9 @@ def run_phase(run_path: str, phase_number: int, entry: str) -> None:
         # Its resume hangs or returns stale rows: nothing it caches outlives this block, nor the copy of its last
         # step's rows that it would leave in the user's Hugging Face cache.
         datasets.config.HF_DATASETS_CACHE = Path(cache)
-        pipeline_of(run_path, phase_number, entry, cache).run(use_cache=False)
+        pipeline = pipeline_of(run_path, phase_number, entry, cache)
+        LiveFiles(RunFolder(Path(run_path)).live_path).announce()
+        pipeline.run(use_cache=False)
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -28,6 +28,11 @@ from preflect.interpreter import python_module
 
 POLL_S: Final = 0.1
 
+START_S: Final = 120.0
+"""What the steps get to say that they are there, once the pipeline has: it waits for ever for one that was killed."""
+AT_WORK: Final = 3
+"""The pipeline's own process, and those of `Stream` and `Write`."""
+
 GRACE_S: Final = 10.0
 """What the pipeline gets to end by itself, once a step has told how the phase ended, or to write one more block."""
 
@@ -80,7 +85,8 @@ class DistilabelRunner:
 
 def _follow(process: subprocess.Popen[bytes], files: LiveFiles, sitting: Sitting) -> None:
     """Until the pipeline ends, or distilabel waits for ever for a step that is no more."""
-    blocks, left, since = WaitingBlocks(sitting.folder), -1, time.monotonic()
+    blocks, left = WaitingBlocks(sitting.folder), -1
+    since = waiting_since = time.monotonic()
     while process.poll() is None:
         ended = files.outcome.exists()
         if ended or sitting.stop_requested():
@@ -91,7 +97,9 @@ def _follow(process: subprocess.Popen[bytes], files: LiveFiles, sitting: Sitting
             left, since = len(blocks), time.monotonic()
         if ended and time.monotonic() > since + GRACE_S:
             return
-        if files.lost_worker():
+        if not 0 < files.announced() < AT_WORK:
+            waiting_since = time.monotonic()
+        if files.lost_worker() or time.monotonic() > waiting_since + START_S:
             files.tell(RunError("a process of the distilabel pipeline was killed, perhaps for want of memory"))
             return
         time.sleep(POLL_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import traceback
 from collections.abc import Sequence
@@ -144,4 +145,7 @@ def _say_unexpected(kind: type[BaseException], error: BaseException, trace: Trac
     if debug:
         traceback.print_exception(kind, error, trace)
     hint = "" if debug else "; `--debug` shows the traceback"
-    report_error(f"unexpected {kind.__name__}: {error}{hint}", 1, as_json="--json" in sys.argv)
+    what = f"unexpected {kind.__name__}: {error}"
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        what = f"the disk is full: {error}\nwhat was done is kept: make room, then go on with `preflect resume`"
+    report_error(what + hint, 1, as_json="--json" in sys.argv)

@@ -32,6 +32,10 @@ class LiveFiles:
             stale.unlink(missing_ok=True)
         shutil.rmtree(self.workers, ignore_errors=True)
 
+    def announced(self) -> int:
+        """How many processes work on the phase, or did."""
+        return len(self._pids())
+
     def announce(self) -> None:
         """Say that this process works on the phase."""
         self.workers.mkdir(exist_ok=True)
@@ -41,15 +45,19 @@ class LiveFiles:
         """Say how the phase ended; the first word stands."""
         outcome = {"error": type(error).__name__ if error else None, "message": str(error) if error else ""}
         fresh = self.outcome.with_suffix(f".{os.getpid()}")
-        fresh.write_bytes(orjson.dumps(outcome))
-        with suppress(FileExistsError):
-            self.outcome.hardlink_to(fresh)
-        fresh.unlink()  # else this process's next word would be written over its first
+        try:
+            fresh.write_bytes(orjson.dumps(outcome))
+            with suppress(FileExistsError):
+                self.outcome.hardlink_to(fresh)
+        finally:
+            fresh.unlink(missing_ok=True)  # else this process's next word would be written over its first
 
     def lost_worker(self) -> bool:
         """Whether a process that works on the phase is gone, and nobody has told how the phase ended."""
-        pids = [int(path.name) for path in self.workers.glob("*")]
-        return not all(map(_is_alive, pids)) and not self.outcome.exists()
+        return not all(map(_is_alive, self._pids())) and not self.outcome.exists()
+
+    def _pids(self) -> list[int]:
+        return [int(path.name) for path in self.workers.glob("*")]
 
     def publish(self, snapshot: Snapshot, share: int = 0) -> None:
         """Say how far this process is."""
