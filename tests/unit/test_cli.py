@@ -139,7 +139,8 @@ def test_a_full_disk_says_so_and_what_to_do() -> None:
     assert done.returncode == 1
     assert done.stderr == (
         "error: the disk is full: [Errno 28] No space left on device: 'run/journal'\n"
-        "what was done is kept: make room, then go on with `preflect resume`; `--debug` shows the traceback\n"
+        "what was done is kept: make room, then give the command again; a run goes on with `preflect resume`; "
+        "`--debug` shows the traceback\n"
     )
 
 

@@ -61,10 +61,11 @@ class Share:
 
 @contextmanager
 def telling(run_path: str) -> Generator[None]:
-    """Tell of whatever breaks in a step: distilabel would swallow it, or wait for ever for the step's rows."""
+    """Tell and log whatever breaks in a step: distilabel would swallow it, or wait for ever for the step's rows."""
     try:
         yield
     except Exception as error:
+        _log_unless_stopped(error)
         known = isinstance(error, PreflectError)
         told = error if known else RunError(f"a step of the distilabel pipeline broke: {type(error).__name__}: {error}")
         LiveFiles(RunFolder(Path(run_path)).live_path).tell(told)
@@ -90,7 +91,7 @@ class Stream(GeneratorStep):
         with telling(self.run_path):
             share = Share(self.run_path, self.phase_number, self.entry)
             self._rows = SimpleQueue()
-            threading.Thread(target=self._work, args=(share, self._rows), daemon=True).start()
+            ThreadPoolExecutor(1).submit(self._work, share, self._rows)
 
     def _work(self, share: Share, rows: SimpleQueue[dict[str, Any]]) -> None:
         waiting, sent = WaitingBlocks(share.folder), 0
@@ -106,8 +107,6 @@ class Stream(GeneratorStep):
             with telling(self.run_path), shared_use(share.folder.live_path):
                 write_stream(share.sitting, share.phase, hand_over)
             end = "whole"
-        except Exception as error:  # noqa: BLE001  (it was told of)
-            _log_unless_stopped(error)
         finally:
             rows.put({"says": end, "number": sent})
 
@@ -165,23 +164,19 @@ class Write(Step):
         return self._end(self._share, says, sent=number)
 
     def _write(self, share: Share, block: int) -> None:
-        try:
-            with telling(self.run_path), shared_use(share.folder.live_path):
-                WaitingBlocks(share.folder).write(block, share.sitting.streamed(share.phase))
-        except Exception as error:
-            _log_unless_stopped(error)
-            raise
+        with telling(self.run_path), shared_use(share.folder.live_path):
+            WaitingBlocks(share.folder).write(block, share.sitting.streamed(share.phase))
 
     def _end(self, share: Share, says: str, sent: int) -> bool:
         """Tell how it ended; where a step has told of a failure, that stands."""
         received = len(self._writing)
-        if says != "whole":
-            share.tell(RunError("the samples of a phase broke off"))
-        elif received != sent:
-            share.tell(RunError(f"distilabel lost blocks: {sent} were sent, {received} arrived"))
-        elif share.phase.closing is None:
-            share.tell(None)
-        return says == "whole" and received == sent
+        if says == "whole" and received == sent:
+            if share.phase.closing is None:
+                share.tell(None)
+            return True
+        lost = f"distilabel lost blocks: {sent} were sent, {received} arrived"
+        share.tell(RunError(lost if says == "whole" else "the samples of a phase broke off"))
+        return False
 
 
 class Close(GlobalStep):
@@ -234,7 +229,7 @@ class Uncached(Pipeline):
 
     def _register_batch(self, batch: Any) -> None:
         assert self._batch_manager is not None
-        self._batch_manager.register_batch(batch)  # pyright: ignore[reportUnknownMemberType] - nowhere to write it
+        self._batch_manager.register_batch(batch)  # pyright: ignore[reportUnknownMemberType] - its path has no type
 
 
 def pipeline_of(run_path: str, phase_number: int, entry: str, cache: str) -> Pipeline:

@@ -1,8 +1,8 @@
 """The distilabel runner: a phase as a distilabel pipeline in a process of its own.
 
 A streaming `GeneratorStep` holds the executor, a `Step` writes what it yields, and a whole-set stage follows as a
-`GlobalStep`. A row is the number of a block of samples, which lie in a file until they are written: distilabel makes
-text of every row a dozen times, and takes some 20 ms a batch however small it is.
+`GlobalStep`. A row is the number of a block of samples, which lie in a file until they are written: what goes over
+distilabel itself is made text of, time and again, in a process that all rows pass.
 The pipeline's process has its own session and log file, so its log and its signal handlers don't touch the terminal.
 """
 
@@ -85,21 +85,31 @@ class DistilabelRunner:
 
 def _follow(process: subprocess.Popen[bytes], files: LiveFiles, sitting: Sitting) -> None:
     """Until the pipeline ends, or distilabel waits for ever for a step that is no more."""
-    blocks, left = WaitingBlocks(sitting.folder), -1
-    since = waiting_since = time.monotonic()
+    blocks, starting, ending = WaitingBlocks(sitting.folder), _Still(), _Still()
     while process.poll() is None:
         ended = files.outcome.exists()
         if ended or sitting.stop_requested():
             files.stop.touch()
         if snapshot := files.snapshot():
             sitting.tell(snapshot)
-        if ended and len(blocks) != left:
-            left, since = len(blocks), time.monotonic()
-        if ended and time.monotonic() > since + GRACE_S:
+        if ended and ending.seconds_at(len(blocks)) > GRACE_S:
             return
-        if not 0 < files.announced() < AT_WORK:
-            waiting_since = time.monotonic()
-        if files.lost_worker() or time.monotonic() > waiting_since + START_S:
+        missing = 0 < (announced := files.announced()) < AT_WORK and starting.seconds_at(announced) > START_S
+        if missing or files.lost_worker():
             files.tell(RunError("a process of the distilabel pipeline was killed, perhaps for want of memory"))
             return
         time.sleep(POLL_S)
+
+
+class _Still:
+    """For how long a count has stayed what it is."""
+
+    def __init__(self) -> None:
+        self._count: int | None = None
+        self._since = 0.0
+
+    def seconds_at(self, count: int) -> float:
+        """Since it was first seen to be this."""
+        if count != self._count:
+            self._count, self._since = count, time.monotonic()
+        return time.monotonic() - self._since

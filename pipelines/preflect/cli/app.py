@@ -147,5 +147,6 @@ def _say_unexpected(kind: type[BaseException], error: BaseException, trace: Trac
     hint = "" if debug else "; `--debug` shows the traceback"
     what = f"unexpected {kind.__name__}: {error}"
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        what = f"the disk is full: {error}\nwhat was done is kept: make room, then go on with `preflect resume`"
+        remedy = "make room, then give the command again; a run goes on with `preflect resume`"
+        what = f"the disk is full: {error}\nwhat was done is kept: {remedy}"
     report_error(what + hint, 1, as_json="--json" in sys.argv)
